@@ -1,0 +1,173 @@
+"""Every configuration key there is: one table for TOML on Linux, JSON on boards, the checks and the documentation.
+
+``SECTIONS`` is a tuple of ``(section, many, keys, help)``: ``many`` tells ``[tunnel.NAME]`` from ``[lns]``; the section
+``""`` is the top of the file. A key is ``(name, kind, limits, default, flags, help)``; times are in seconds.
+
+Kinds, and what the checked configuration holds for each:
+
+``bool``            True or False
+``int``             int within ``limits = (low, high)``
+``seconds``         int or float within ``limits = (low, high)``
+``text`` ``secret`` printable string of ``limits = (shortest, longest)`` bytes; a secret is never shown
+``texts``           list of such strings
+``secrets``         table of name -> secret, ``limits`` for the secret
+``choice``          one of ``limits``
+``choices``         list of some of ``limits``, each once
+``ref``             name of a section ``[limits.NAME]``
+``ipv4`` ``ip``     address as a string; ``ip`` takes IPv6 too
+``ipv4s``           list of IPv4 addresses as strings
+``pool``            tuple of first and last IPv4 address as strings, from ``"first-last"``
+``cidrs``           list of networks ``"192.0.2.0/24"``
+``hosts``           list of ``(host, port)``, from one string or a list of ``"host"``, ``"host:port"``, ``"[v6]:port"``;
+                    ``limits`` is the port when none is given
+"""
+
+MUST = 1  # has to be given
+LINUX = 2  # means nothing on a board
+PPP = 4  # belongs to a LAC client: not for a call that has a line
+
+_AUTH = ("chap", "pap")  # in the order we like them
+
+SECTIONS = (
+    (
+        "",
+        False,
+        (("hostname", "text", (1, 64), None, 0, "Host Name sent in L2TP. Default: the machine's name."),),
+        "Keys before the first section.",
+    ),
+    (
+        "tunnel",
+        True,
+        (
+            ("server", "hosts", 1701, None, MUST, "Addresses of the LNS, tried in turn."),
+            ("tunnel_secret", "secret", (1, 128), None, 0, "Secret shared with the LNS; it is then asked to know it."),
+            ("hostname", "text", (1, 64), None, 0, "Host Name for this tunnel. Default: the hostname at the top."),
+            ("source_address", "ip", None, None, 0, "Local address to send from. Default: as routed."),
+            ("source_port", "int", (0, 65535), 0, 0, "Local UDP port; 0 takes a free one, some servers want 1701."),
+            ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
+            ("max_retries", "int", (1, 30), 5, 0, "Retransmissions of a control message before giving up."),
+            ("retry_timeout", "seconds", (0.1, 60), 1, 0, "Wait before the first retransmission; it doubles."),
+            ("rws", "int", (1, 64), 4, 0, "Receive window offered, in control messages."),
+            ("redial", "bool", None, True, 0, "Dial again after a failure."),
+            ("holdoff", "seconds", (0.1, 3600), 1, 0, "Wait before the first redial; it doubles, with jitter."),
+            ("redial_timeout", "seconds", (1, 86400), 60, 0, "Longest wait between redials."),
+            ("max_redials", "int", (0, 1000000), 0, 0, "Redials in a row before giving up; 0 for no end."),
+        ),
+        "A tunnel to an LNS (RFC 2661), with us as LAC.",
+    ),
+    (
+        "line",
+        True,
+        (
+            (
+                "device",
+                "text",
+                (1, 128),
+                None,
+                MUST,
+                "Serial device: /dev/ttyUSB0 on Linux, the UART's number on a board.",
+            ),
+            ("baud", "int", (300, 6000000), 115200, 0, "Speed in bits a second."),
+            ("flow", "choice", ("none", "rtscts"), "none", 0, "Flow control."),
+            (
+                "modem",
+                "choice",
+                ("none", "answer", "dial"),
+                "none",
+                0,
+                "none: PPP at once; answer: a modem that takes calls; dial: one that makes them.",
+            ),
+            ("number", "text", (1, 64), None, 0, "Number to dial."),
+            ("init", "texts", (1, 128), (), 0, "AT commands before dialling."),
+            ("dial_timeout", "seconds", (1, 600), 60, 0, "Wait for CONNECT."),
+            ("answer_rings", "int", (0, 20), 1, 0, "Rings before answering."),
+        ),
+        "A serial line that carries PPP (RFC 1662).",
+    ),
+    (
+        "call",
+        True,
+        (
+            ("tunnel", "ref", "tunnel", None, MUST, "The tunnel it goes through."),
+            (
+                "line",
+                "ref",
+                "line",
+                None,
+                0,
+                "LAC: the line whose PPP is tunnelled. Without it, this device is the PPP host.",
+            ),
+            ("username", "text", (1, 128), None, PPP, "Name to log in with."),
+            ("password", "secret", (1, 128), None, PPP, "Password to log in with."),
+            ("auth", "choices", _AUTH, _AUTH, PPP, "Protocols we let the LNS ask of us."),
+            ("mtu", "int", (128, 1500), 1450, PPP, "Largest IP packet sent."),
+            ("mru", "int", (128, 1500), 1450, PPP, "Largest IP packet we ask to be sent."),
+            ("lcp_echo_interval", "seconds", (0, 3600), 30, PPP, "Time between LCP echoes; 0 for none."),
+            ("lcp_echo_failure", "int", (1, 100), 4, PPP, "Echoes in a row without an answer before hanging up."),
+            ("address", "ipv4", None, None, PPP, "IPv4 address to ask for."),
+            ("default_route", "bool", None, False, PPP | LINUX, "Make it the default route."),
+            ("metric", "int", (0, 4294967295), 0, PPP | LINUX, "Metric of its routes."),
+            ("routes", "cidrs", None, (), PPP | LINUX, "Networks reached through it."),
+            ("use_peer_dns", "bool", None, False, PPP | LINUX, "Ask the LNS for name servers."),
+            (
+                "ifname",
+                "text",
+                (1, 15),
+                None,
+                PPP | LINUX,
+                "Name of the interface. Default: laclet0, laclet1 and so on.",
+            ),
+        ),
+        "A call through a tunnel: of a line (LAC), or of this device itself (LAC client).",
+    ),
+    (
+        "lns",
+        False,
+        (
+            ("listen", "hosts", 1701, (("0.0.0.0", 1701),), 0, "Addresses to listen at."),
+            ("hostname", "text", (1, 64), None, 0, "Host Name for callers. Default: the hostname at the top."),
+            ("tunnel_secret", "secret", (1, 128), None, 0, "Secret a calling LAC must know."),
+            (
+                "auth",
+                "choices",
+                _AUTH,
+                _AUTH,
+                0,
+                "Protocols callers may log in by, the first one asked first; empty for no log-in.",
+            ),
+            ("address", "ipv4", None, None, MUST, "Our end's IPv4 address."),
+            ("pool", "pool", None, None, MUST, 'IPv4 addresses for callers, "first-last".'),
+            ("dns", "ipv4s", None, (), 0, "Name servers told to callers, two at most."),
+            ("mtu", "int", (128, 1500), 1450, 0, "Largest IP packet sent."),
+            ("mru", "int", (128, 1500), 1450, 0, "Largest IP packet we ask to be sent."),
+            (
+                "interface",
+                "choice",
+                ("tun", "echo"),
+                "tun",
+                LINUX,
+                "tun: an interface for each caller; echo: answers pings only, needs no root.",
+            ),
+            ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
+            ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
+        ),
+        "Answer calls, as LNS.",
+    ),
+    (
+        "log",
+        False,
+        (
+            ("level", "choice", ("error", "warning", "info", "debug"), "info", 0, "How much is said."),
+            ("json", "bool", None, False, LINUX, "One JSON object a line."),
+        ),
+        "What is logged.",
+    ),
+)
+
+
+def section(name):
+    """The ``(section, many, keys, help)`` of a section, or None."""
+    for row in SECTIONS:
+        if row[0] == name:
+            return row
+    return None
