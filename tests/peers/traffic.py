@@ -1,0 +1,40 @@
+"""Traffic through a tunnel: ICMP echo and a TCP transfer, both ways, compared by hash."""
+
+import json
+from dataclasses import dataclass
+
+PORT = 5555
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a transfer moved, as many bytes each way, and how fast."""
+
+    bytes: int
+    out_mbit: float  # from the client to the server
+    in_mbit: float
+
+
+def ping(place, source, address, count=3, size=56):
+    """Echo `count` requests from `source` (an address of `place`); the list of answers' round-trip times in ms."""
+    reply = place.python("transfer.py", "ping", source, address, count, size, timeout=count + 10)
+    return json.loads(reply.out)["ms"]
+
+
+def exchange(client, source, server, address, count=200_000, port=PORT, timeout=90):
+    """Send `count` bytes by TCP from `client` to `server` and as many others back, and compare the hashes of both ends."""
+    with server.spawn_python("transfer.py", "serve", address, port, timeout, log=f"transfer-{port}.log") as listener:
+        listener.said("listening")
+        ours = json.loads(client.python("transfer.py", "exchange", source, address, port, count, timeout=timeout).out)
+        theirs = json.loads(listener.said(r"^\{.*\}$")[0])
+    assert theirs["bytes"] == ours["bytes"] == count
+    assert theirs["received"] == ours["sent"], "what went out is not what arrived"
+    assert ours["received"] == theirs["sent"], "what came back is not what was sent"
+    return Exchange(count, count * 8e-6 / ours["out_s"], count * 8e-6 / ours["in_s"])
+
+
+def assert_passes(client, source, server, address, count=200_000):
+    """Ping both ways and a TCP transfer both ways between the two ends of a tunnel."""
+    assert len(ping(client, source, address)) == 3, f"{client.name} has no answer from {address}"
+    assert len(ping(server, address, source)) == 3, f"{server.name} has no answer from {source}"
+    return exchange(client, source, server, address, count)
