@@ -258,7 +258,7 @@ def parse(buf, start, end, secret=None):
             continue
         if len(avps) >= MAX_AVPS:
             return mtype, avps, (ERROR_RESOURCES, "more than 64 AVPs")
-        if vendor or atype >= len(_SPEC) and atype != PPP_DISCONNECT_CAUSE or flags & 0x3C:
+        if vendor or (atype >= len(_SPEC) and atype != PPP_DISCONNECT_CAUSE) or flags & 0x3C:
             # Reserved bits make an AVP one that is not recognised (§4.1).
             if flags & 0x80 and problem is None:
                 problem = (ERROR_UNKNOWN_AVP, "unknown mandatory AVP " + str(vendor) + "/" + str(atype))

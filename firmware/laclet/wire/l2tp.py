@@ -41,7 +41,25 @@ CDN = const(14)
 WEN = const(15)
 SLI = const(16)
 
-_NAMES = ("ZLB SCCRQ SCCRP SCCCN StopCCN 5 HELLO OCRQ OCRP OCCN ICRQ ICRP ICCN 13 CDN WEN SLI").split(" ")
+_NAMES = [
+    "ZLB",
+    "SCCRQ",
+    "SCCRP",
+    "SCCCN",
+    "StopCCN",
+    "5",
+    "HELLO",
+    "OCRQ",
+    "OCRP",
+    "OCCN",
+    "ICRQ",
+    "ICRP",
+    "ICCN",
+    "13",
+    "CDN",
+    "WEN",
+    "SLI",
+]
 
 
 def message_name(mtype):

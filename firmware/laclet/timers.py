@@ -1,0 +1,63 @@
+"""Deadlines of many machines in one heap: adding a call costs the same whether there are ten or five thousand."""
+
+import heapq
+
+from . import ticks
+
+
+class Timers:
+    """Machines with ``poll_at()`` and ``on_timer(now)``; each needs an attribute ``armed`` (its heap key, or None).
+
+    Lazy: a deadline that moves later leaves its entry in place, and the machine is merely asked again when it comes.
+    """
+
+    def __init__(self):
+        self._heap = []  # (key, serial, machine); key is a tick unwrapped to an ever-growing int
+        self._serial = 0
+        self._last = None  # the last tick seen, and what it stands for
+        self._key = 0
+
+    def _unwrap(self, tick):
+        return self._key + ticks.diff(tick, self._last)
+
+    def _see(self, now):
+        if self._last is None:
+            self._last = now
+        self._key = self._unwrap(now)
+        self._last = now
+
+    def update(self, machine, now):
+        """Make sure that ``machine`` is called by its ``poll_at()``; call it whenever that may have moved earlier."""
+        at = machine.poll_at()
+        if at is None:
+            return
+        self._see(now)
+        key = self._unwrap(at)
+        if machine.armed is None or key < machine.armed:
+            machine.armed = key
+            self._serial += 1
+            heapq.heappush(self._heap, (key, self._serial, machine))
+
+    def poll_at(self):
+        """The earliest deadline, or None; it may turn out to be early."""
+        while self._heap and self._heap[0][2].armed != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return ticks.add(self._last, self._heap[0][0] - self._key) if self._heap else None
+
+    def on_timer(self, now):
+        """Call every machine whose time has come, and arm it again."""
+        self._see(now)
+        limit = self._key
+        for _ in range(len(self._heap)):  # what fires at once again waits for the next call
+            if not self._heap or self._heap[0][0] > limit:
+                return
+            key, _, machine = heapq.heappop(self._heap)
+            if machine.armed != key:
+                continue
+            machine.armed = None
+            machine.on_timer(now)
+            self.update(machine, now)
+
+    def forget(self, machine):
+        """Never call this machine again."""
+        machine.armed = None

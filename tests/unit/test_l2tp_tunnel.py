@@ -1,0 +1,305 @@
+"""Tunnels and calls between two endpoints on a virtual clock."""
+
+from laclet.fault import Fault
+from laclet.l2tp.endpoint import Endpoint
+from laclet.l2tp.tables import CLOSING, ESTABLISHED, GONE, LINGER
+from laclet.l2tp.tunnel import TunnelOptions
+from laclet.port import HEADROOM, frame_buffer
+from laclet.wire import avp
+from laclet.wire.l2tp import HELLO, message_name
+from sim.net import Network, World
+
+LAC = ("10.0.0.1", 40000)
+LNS = ("10.0.0.2", 1701)
+
+
+class Sink:
+    def __init__(self):
+        self.frames = []
+        self.joined = None
+
+    def carry(self, buf, start, end, now):
+        self.frames.append(bytes(buf[start:end]))
+
+
+class Owner:
+    """Takes an endpoint's events; accepts every call."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.seen = []
+        self.sessions = []
+        self.faults = []
+
+    def take(self, now):
+        event = self.endpoint.next_event()
+        while event is not None:
+            name, source, detail = event
+            self.seen.append(name)
+            if name == "call-offered":
+                source.accept(now)
+            elif name == "call-up":
+                self.sessions.append(source)
+                source.joined = Sink()
+            elif name in ("tunnel-down", "call-down"):
+                self.faults.append(detail)
+            event = self.endpoint.next_event()
+
+
+def options(**kw):
+    o = TunnelOptions("host")
+    for name in kw:
+        setattr(o, name, kw[name])
+    return o
+
+
+def pair(seed=1, lns_options=None, **link):
+    world = World(seed)
+    net = Network(world, **link)
+    net.trace = []
+    lac = net.attach(Endpoint(world.random.bytes), LAC)
+    lns = net.attach(Endpoint(world.random.bytes, lns_options or options()), LNS)
+    a = Owner(lac)
+    b = Owner(lns)
+    world.add(lac, a.take)
+    world.add(lns, b.take)
+    return world, net, a, b
+
+
+def names(trace):
+    out = []
+    for _, source, _, data in trace:
+        if data[0] & 0x80:
+            kind = "ZLB" if len(data) == 12 else message_name(avp.parse(data, 12, len(data))[0])
+        else:
+            kind = "data"
+        out.append((">" if source == LAC else "<") + kind)
+    return out
+
+
+def frame(payload):
+    buf = frame_buffer(1500)
+    buf[HEADROOM : HEADROOM + len(payload)] = payload
+    return buf, HEADROOM, HEADROOM + len(payload)
+
+
+def test_call_takes_three_flights_and_no_needless_zlb():
+    world, net, a, b = pair(delay=50)
+    tunnel = a.endpoint.open(LNS, options(), world.now)
+    tunnel.incoming_call(world.now)
+    assert world.run(5000, lambda: bool(b.sessions))
+    assert names(net.trace) == [">SCCRQ", "<SCCRP", ">SCCCN", ">ICRQ", "<ICRP", ">ICCN"]
+    assert a.seen == ["tunnel-up", "call-up"]
+    assert b.seen == ["tunnel-up", "call-offered", "call-up"]
+    assert world.elapsed == 250  # five one-way delays
+    world.run(3000)
+    assert names(net.trace)[6:] == ["<ZLB"]
+    assert "call-acked" in a.seen
+
+
+def test_data_both_ways_in_place():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
+    buf, start, end = frame(b"\xff\x03\x00\x21hello")
+    a.sessions[0].carry(buf, start, end, world.now)
+    buf, start, end = frame(b"\x00\x21short")  # no address and control: put in front
+    b.sessions[0].carry(buf, start, end, world.now)
+    world.run(100)
+    assert b.sessions[0].joined.frames == [b"\xff\x03\x00\x21hello"]
+    assert a.sessions[0].joined.frames == [b"\xff\x03\x00\x21short"]
+    assert a.sessions[0].tx_packets == 1 and a.sessions[0].rx_packets == 1
+
+
+def test_length_and_sequence_bits():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(length_bit=True, sequencing=True), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
+    for i in range(3):
+        buf, start, end = frame(b"\xff\x03\x00\x21" + bytes([i]))
+        a.sessions[0].carry(buf, start, end, world.now)
+    last = net.trace[-1][3]
+    assert last[0] == 0x48 and last[1] == 2
+    assert last[2] << 8 | last[3] == len(last)
+    assert last[8:12] == b"\0\2\0\0"
+    world.run(100)
+    assert [f[4] for f in b.sessions[0].joined.frames] == [0, 1, 2]
+    assert b.sessions[0].sequencing  # asked for in the ICCN
+    # A repetition and a late packet are dropped, a gap is counted.
+    session = b.sessions[0]
+    for ns in (2, 1, 5):
+        buf, start, end = frame(b"\xff\x03\x00\x21!")
+        session.receive_data(buf, start, end, ns, world.now)
+    assert session.drops == {"late or repeated": 2}
+    assert session.lost == 2
+
+
+def test_secret_on_both_sides():
+    world, net, a, b = pair(lns_options=options(secret=b"s3cret"))
+    a.endpoint.open(LNS, options(secret=b"s3cret"), world.now).incoming_call(world.now)
+    assert world.run(5000, lambda: bool(b.sessions))
+
+
+def test_hidden_avps():
+    world, net, a, b = pair(lns_options=options(secret=b"s3cret", hide=True))
+    a.endpoint.open(LNS, options(secret=b"s3cret", hide=True), world.now).incoming_call(world.now, calling=b"5551234")
+    assert world.run(5000, lambda: bool(b.sessions))
+    assert b.sessions[0].calling == b"5551234"
+    assert not [1 for t in net.trace if b"5551234" in t[3]]
+
+
+def fault_of(lac_options, lns_options):
+    world, net, a, b = pair(lns_options=lns_options)
+    a.endpoint.open(LNS, lac_options, world.now).incoming_call(world.now)
+    world.run(120_000)
+    assert not b.sessions
+    assert "call-down" in a.seen and "tunnel-down" in a.seen
+    assert not a.endpoint.tunnels and not b.endpoint.tunnels
+    assert isinstance(a.faults[0], Fault)
+    return a.faults[0]
+
+
+def test_wrong_secret_names_tunnel_authentication():
+    assert fault_of(options(secret=b"one"), options(secret=b"two")).layer == "tunnel-auth"
+
+
+def test_secret_only_at_the_lns():
+    assert fault_of(options(), options(secret=b"two")).layer == "tunnel-auth"
+
+
+def test_secret_only_at_the_lac_is_refused():
+    # The peer refuses because it cannot answer our challenge; had it gone on without, we would refuse.
+    assert fault_of(options(secret=b"one"), options()).layer == "tunnel-auth"
+
+
+def test_silent_lns():
+    world, net, a, b = pair()
+    net.detach(LNS)
+    a.endpoint.open(LNS, options(), world.now)
+    world.run(120_000)
+    assert a.faults[0].cause == "no answer to SCCRQ"
+    assert names(net.trace) == [">SCCRQ"] * 6
+    times = [t[0] for t in net.trace]
+    assert [times[i + 1] - times[i] for i in range(5)] == [1000, 2000, 4000, 8000, 8000]
+
+
+def test_hello_and_a_peer_that_dies():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(hello_interval=10_000), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
+    mark = len(net.trace)
+    world.run(25_000)
+    assert names(net.trace[mark:]).count(">HELLO") == 2
+    net.detach(LNS)
+    world.run(60_000)
+    assert a.faults[0].layer == "tunnel"
+    assert a.seen[-2:] == ["call-down", "tunnel-down"]
+
+
+def test_close_is_acknowledged_and_lingers():
+    world, net, a, b = pair()
+    tunnel = a.endpoint.open(LNS, options(), world.now)
+    tunnel.incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
+    tunnel.close(Fault("tunnel", "the test wants it"), world.now)
+    assert tunnel.state == CLOSING
+    world.run(1000)
+    assert tunnel.state == LINGER
+    assert "the peer said: StopCCN 1: cleared" in str(b.faults[0])
+    world.run(40_000)
+    assert tunnel.state == GONE and not a.endpoint.tunnels and not b.endpoint.tunnels
+
+
+def test_call_closed_from_either_side():
+    for side in (0, 1):
+        world, net, a, b = pair()
+        tunnel = a.endpoint.open(LNS, options(), world.now)
+        tunnel.incoming_call(world.now)
+        world.run(5000, lambda b=b: bool(b.sessions))
+        owners = (a, b)
+        owners[side].sessions[0].close(Fault("lcp", "over"), world.now)
+        world.run(1000)
+        assert owners[0].seen[-1] == owners[1].seen[-1] == "call-down"
+        assert owners[1 - side].faults[0].cause == "call cleared by the peer"
+        assert tunnel.state == ESTABLISHED and not tunnel.sessions
+        assert tunnel.incoming_call(world.now) is not None  # the tunnel serves the next call
+        assert world.run(5000, lambda b=b: len(b.sessions) == 2)
+
+
+def test_outgoing_call():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(), world.now)
+    world.run(1000)
+    (tunnel,) = b.endpoint.tunnels.values()
+    asked = tunnel.outgoing_call(world.now, called=b"*99#", maximum_bps=64000)
+    world.run(1000)
+    (session,) = [s for t in a.endpoint.tunnels.values() for s in t.sessions.values()]
+    assert session.called == b"*99#" and session.maximum_bps == 64000
+    session.tx_speed = 33600
+    session.connected(world.now)
+    world.run(1000)
+    assert asked.state == ESTABLISHED and asked.tx_speed == 33600
+    assert [n for n in names(net.trace) if "OC" in n] == ["<OCRQ", ">OCRP", ">OCCN"]
+
+
+def test_tie_breaker_leaves_one_tunnel():
+    world, net, a, b = pair(delay=50)
+    a.endpoint.accept = options()
+    a.endpoint.open(LNS, options(tie_breaker=True), world.now)
+    b.endpoint.open(LAC, options(tie_breaker=True), world.now)
+    world.run(5000)
+    up = [t for t in list(a.endpoint.tunnels.values()) + list(b.endpoint.tunnels.values()) if t.state == ESTABLISHED]
+    assert len(up) == 2  # the two ends of one tunnel
+    assert up[0].peer_tid == up[1].tid
+
+
+def test_answer_from_another_port_is_followed_once():
+    world, net, a, b = pair()
+    other = ("10.0.0.2", 5555)
+    b.endpoint.carrier.addr = other
+    net._hosts[other] = b.endpoint
+    tunnel = a.endpoint.open(LNS, options(), world.now)
+    tunnel.incoming_call(world.now)
+    assert world.run(5000, lambda: bool(b.sessions))
+    assert tunnel.addr == other and a.endpoint.carrier.settled == other
+    b.endpoint.carrier.addr = ("10.0.0.66", 1701)
+    buf, start, end = frame(b"\xff\x03\x00\x21x")
+    b.sessions[0].carry(buf, start, end, world.now)
+    world.run(1000)
+    assert a.endpoint.drops["data from a wrong address"] == 1
+
+
+def test_loss_repetition_reordering():
+    for seed in range(12):
+        world, net, a, b = pair(seed, delay=40, loss=30, repeat=20, reorder=30)
+        a.endpoint.open(LNS, options(max_retries=9), world.now).incoming_call(world.now)
+        assert world.run(200_000, lambda a=a, b=b: bool(b.sessions and a.sessions)), seed
+        assert len(b.sessions) == len(a.sessions) == 1
+
+
+def test_flood_of_sccrqs_is_bounded():
+    world, net, a, b = pair()
+    w = avp.Writer(1)
+    w.u16(avp.PROTOCOL_VERSION, 0x0100)
+    w.u16(avp.ASSIGNED_TUNNEL_ID, 7)
+    for port in range(200):
+        data = bytearray(w.buf)
+        data[:12] = bytes([0xC8, 2, 0, len(data), 0, 0, 0, 0, 0, 0, 0, 0])
+        b.endpoint.receive(data, 0, len(data), ("10.9.9.9", port), world.now)
+    assert len(b.endpoint.tunnels) == 64
+    assert b.endpoint.drops["SCCRQ: too many tunnels"] == 136
+    world.run(120_000)
+    assert not b.endpoint.tunnels
+    assert len(net.trace) == 64 * 3  # our SCCRP and two repetitions: no amplifier
+
+
+def test_hello_is_a_message_and_zlb_is_not_answered():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(), world.now)
+    world.run(2000)
+    (tunnel,) = b.endpoint.tunnels.values()
+    mark = len(net.trace)
+    tunnel.channel.queue(0, avp.Writer(HELLO).buf)
+    tunnel.flush(world.now)
+    world.run(5000)
+    assert names(net.trace[mark:]) == ["<HELLO", ">ZLB"]
