@@ -1,4 +1,4 @@
-"""A network on a virtual clock: nodes, and links that delay, lose, repeat and reorder by a seed. Runs on MicroPython too.
+"""A network on a virtual clock: nodes, and links that delay, lose, repeat and reorder by a seed. On MicroPython too.
 
 Nothing here sleeps: ``World.run`` jumps from one deadline or arrival to the next.
 """
