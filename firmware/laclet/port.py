@@ -26,17 +26,27 @@ def part(a):
 
 
 class Port:
-    """Base of every frame port: the join, the events for the owner, the drops by name."""
+    """Base of every frame port: the join, the events for the owner, the drops by name.
+
+    An event is ``(name, source, detail)``. The owner may give many machines one list for their ``events``, and then
+    need not ask each of them. The event ``timer`` says that poll_at() may have moved earlier.
+    """
 
     def __init__(self):
         self.joined = None  # the port that receives what arrives here from outside
         self.drops = {}  # reason -> count; reasons are literals in the code, so the dict is bounded
-        self._events = []
+        self.events = []
+        self.owner = None  # free for the node
+        self.armed = None  # for Timers
 
     def drop(self, reason):
         """Count a thing that was dropped under its reason."""
         self.drops[reason] = self.drops.get(reason, 0) + 1
 
+    def event(self, name, detail=None):
+        """Tell the owner."""
+        self.events.append((name, self, detail))
+
     def next_event(self):
-        """The oldest event not yet taken, a tuple ``(name, …)``, or None."""
-        return self._events.pop(0) if self._events else None
+        """The oldest event not yet taken, ``(name, source, detail)``, or None."""
+        return self.events.pop(0) if self.events else None

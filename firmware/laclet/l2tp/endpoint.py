@@ -17,16 +17,19 @@ _CONTROL_SIZE = 1200
 
 
 class Endpoint:
-    """Tunnels over one carrier. ``random(n)`` gives n bytes; ``accept`` (TunnelOptions) lets peers open tunnels."""
+    """Tunnels over one carrier. ``random(n)`` gives n bytes; ``accept`` (TunnelOptions) lets peers open tunnels.
 
-    def __init__(self, random, accept=None):
+    ``timers`` and ``events`` may be shared with other endpoints of the same owner.
+    """
+
+    def __init__(self, random, accept=None, timers=None, events=None):
         self.random = random
         self.accept = accept
         self.carrier = None  # set by whoever made it: send(buf, start, end, addr), settle(addr)
         self.tunnels = {}  # our tunnel id -> Tunnel
-        self.timers = Timers()
+        self.timers = Timers() if timers is None else timers
         self.drops = {}  # reason -> count
-        self._events = []
+        self.events = [] if events is None else events
         self._opening = {}  # addr -> the Tunnel we opened last towards it
         self._half_open = {}  # (addr, peer's tunnel id) -> Tunnel
         self._tx = frame_buffer(_CONTROL_SIZE)
@@ -47,7 +50,7 @@ class Endpoint:
         tunnel-up · tunnel-down Fault · call-offered AVPs · call-up AVPs · call-acked · call-down Fault ·
         accm (send, receive) · line-errors counters
         """
-        return self._events.pop(0) if self._events else None
+        return self.events.pop(0) if self.events else None
 
     def poll_at(self):
         """Deadline of the next on_timer()."""
@@ -195,7 +198,7 @@ class Endpoint:
 
     def event(self, name, source, detail):
         """Queue an event for the owner."""
-        self._events.append((name, source, detail))
+        self.events.append((name, source, detail))
 
     def unused(self, table):
         """A random 16-bit id, not 0, that is no key of ``table`` (which is never nearly full)."""

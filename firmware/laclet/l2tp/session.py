@@ -40,9 +40,7 @@ class Session(Port):
         self.sid = sid  # ours
         self.peer_sid = 0
         self.state = IDLE
-        self.owner = None
         self.fault = None
-        self.armed = None  # for Timers
         self._table = table
         self._avps = None  # of the message being handled
         self._expire_at = None

@@ -1,0 +1,43 @@
+"""Authentication methods: which there are, and the module that speaks each. A new method is a file and a row here."""
+
+# name (as in a configuration), value of LCP's Authentication-Protocol option (RFC 1661 §6.2), module of this package,
+# name for people. A row without a module is known by name only.
+METHODS = (
+    ("pap", b"\xc0\x23", "pap", "PAP"),
+    ("chap", b"\xc2\x23\x05", "chap", "CHAP-MD5"),
+    ("mschap", b"\xc2\x23\x80", None, "MS-CHAP"),
+    ("mschap-v2", b"\xc2\x23\x81", None, "MS-CHAPv2"),
+    ("eap", b"\xc2\x27", None, "EAP"),
+)
+
+
+def method(name):
+    """The row of a method, or None when there is no module for it."""
+    for row in METHODS:
+        if row[0] == name and row[2]:
+            return row
+    return None
+
+
+def name_of(value):
+    """The name of an option value's method, or None."""
+    for row in METHODS:
+        if row[1] == value:
+            return row[0]
+    return None
+
+
+def title(value):
+    """An option value's method for people."""
+    for row in METHODS:
+        if row[1] == value:
+            return row[3]
+    return "0x" + "".join(["%02x" % b for b in value[:8]])
+
+
+def load(value):
+    """The module that speaks the method of this option value; it has classes ``Prover`` and ``Verifier``."""
+    for row in METHODS:
+        if row[1] == value and row[2]:
+            return __import__(__name__ + "." + row[2], None, None, ("Prover",))
+    return None
