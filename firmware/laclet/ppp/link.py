@@ -1,0 +1,385 @@
+"""One PPP link: LCP, authentication, network protocols (RFC 1661 §3), as a frame port with IP above it."""
+
+from .. import ticks
+from ..fault import AUTH, LCP, Fault
+from ..port import HEADROOM, Port, frame_buffer
+from ..wire import ppp
+from . import auth as methods
+from .automaton import CLOSING, OPENED, REQ_SENT, STARTING, STATES
+from .ipcp import Ipcp
+from .lcp import Lcp
+
+MAX_CONTROL = 576  # bytes of a control packet we make: a PAP name and password of 255 bytes each, options up to 512
+MAX_REJECTED = 64  # bytes of a rejected packet that a Protocol-Reject quotes
+
+# Protocols from here on belong to the link itself, those from there on control a network (RFC 1661 §2).
+LINK_LAYER = 0xC000
+NETWORK_CONTROL = 0x8000
+
+
+class PppLink(Port):
+    """Our own end of a PPP link. All times in ms, all addresses 4 bytes, names and passwords bytes (1 to 255).
+
+    ``random``        f(n) -> n random bytes
+    ``mru``           longest information field we take; asked of the peer when it is not 1500
+    ``mtu``           longest IP packet we send (default: mru); the peer's MRU may lower it
+    ``username``, ``password``  how we prove ourselves
+    ``auth``          methods we may prove ourselves with, best first (names of ``laclet.ppp.auth``); never another
+    ``demand``        methods the peer shall prove itself with, best first; () asks for no proof
+    ``name``          how we call ourselves in a CHAP Challenge
+    ``secret_of``     f(name) -> password of that peer or None; needed with ``demand``
+    ``address``       our address: wished at the client (None: any), ours at the server
+    ``peer_address``  server: the peer's address, or f(name) -> address or None, asked when IPCP begins
+    ``dns``, ``want_dns``, ``nbns``  see ``Ipcp``
+    ``echo_interval``, ``echo_failure``  LCP Echo-Request every so many ms (0: never); dead after so many unanswered
+    ``accm``          4 bytes when an asynchronous line is joined: ask this ACCM, PFC and ACFC; None otherwise
+
+    Events: ``("up", link, settings)`` when an NCP opens (``Ipcp.settings``), and again after a renegotiation, in place of
+    the former; ``("down", link, Fault)`` once when the link has ended: the owner then takes the lower layer down;
+    ``("timer", link, None)`` when poll_at() has moved earlier.
+    """
+
+    def __init__(
+        self,
+        random,
+        mru=1500,
+        mtu=None,
+        username=b"",
+        password=b"",
+        auth=("chap", "pap"),
+        demand=(),
+        name=b"laclet",
+        secret_of=None,
+        address=None,
+        peer_address=None,
+        dns=(),
+        want_dns=False,
+        nbns=(),
+        echo_interval=0,
+        echo_failure=4,
+        accm=None,
+    ):
+        super().__init__()
+        for method in tuple(auth) + tuple(demand):
+            if methods.method(method) is None:
+                raise ValueError("no such authentication method: " + method)
+        if len(username) > 255 or len(password) > 255 or len(name) > 255:
+            raise ValueError("a name or password is longer than 255 bytes")
+        if demand and secret_of is None:
+            raise ValueError("demand needs secret_of")
+        self.random = random
+        self.username = username
+        self.password = password
+        self.auth = tuple(auth)
+        self.demand = tuple(demand)
+        self.name = name
+        self.secret_of = secret_of
+        self.above = None  # takes receive_ip(buf, start, end, now)
+        self.tap = None  # tap(received, buf, start, end): shown every control frame (debugging)
+        self.peer_name = b""  # whom the peer proved to be
+        self.mtu = 0  # bytes of an IP packet that may be sent now
+        self.fault = None  # why this link is being closed
+        self.network = False  # authenticated: network protocols may speak (Network phase)
+        self._own_mtu = mtu or mru
+        self._blamed = None  # what went wrong on the way, in case nothing better is known
+        self._announced = None  # the deadline the owner knows of
+        self._reported = True  # the owner knows that the link is down
+        self._tx = frame_buffer(MAX_CONTROL)
+        self._prover = None
+        self._verifier = None
+        self._proven = False
+        self._verified = False
+        self.lcp = Lcp(self, mru, accm, echo_interval, echo_failure)
+        self.ncps = []
+        self.inputs = {ppp.LCP: self.lcp.receive}  # protocol -> f(buf, at, end, now)
+        self.add_ncp(Ipcp(self, address, peer_address, dns, want_dns, nbns))
+
+    def add_ncp(self, ncp):
+        """Let one more network protocol be negotiated; before ``open``."""
+        self.ncps.append(ncp)
+        self.inputs[ncp.protocol] = ncp.receive
+        if ncp.data_protocol:
+            self.inputs[ncp.data_protocol] = ncp.carry_in
+
+    # -- verbs --------------------------------------------------------------------------------------
+
+    def open(self, now):
+        """We want the link; negotiation starts as soon as the lower layer is up."""
+        self.fault = None
+        self.lcp.open(now)
+        self._rearm()
+
+    def close(self, now):
+        """We want it no longer: Terminate-Request, then ("down", …)."""
+        self.fail(Fault(LCP, "closed by us"), now)
+        self._rearm()
+
+    def lower_up(self, now):
+        """What is joined to us carries frames now: the first Configure-Request leaves at once."""
+        self.fault = None
+        self._blamed = None
+        self._reported = False
+        self.lcp.up(now)
+        self._rearm()
+
+    def lower_down(self, now):
+        """What is joined to us carries no more frames."""
+        self.blame(Fault(LCP, "the line below went down"))
+        self.lcp.down(now)
+        self._report()
+
+    def kick(self, now):
+        """Repeat an unanswered first request now (the L2TP peer has just acknowledged the call)."""
+        if self.lcp.state < OPENED:
+            self.lcp.kick(now)
+            self._rearm()
+
+    def carry(self, buf, start, end, now):
+        """Take a bare PPP frame from the port that is joined."""
+        head = ppp.head(buf, start, end)
+        protocol = head & 0xFFFF
+        at = start + (head >> 16)
+        lcp = self.lcp
+        lcp.alive = True
+        if protocol == ppp.LCP:
+            if self.tap is not None:
+                self.tap(True, buf, start, end)
+            lcp.receive(buf, at, end, now)
+            self._rearm()
+        elif lcp.state != OPENED or protocol == 0:
+            self.drop("frame before LCP is open" if protocol else "frame without a protocol")
+        elif protocol < LINK_LAYER and not self.network:
+            self.drop("network frame before authentication")
+        else:
+            if protocol >= NETWORK_CONTROL and self.tap is not None:
+                self.tap(True, buf, start, end)
+            handler = self.inputs.get(protocol)
+            if handler is not None:
+                handler(buf, at, end, now)
+            else:
+                self._unknown(protocol, buf, at, end, now)
+            if protocol >= NETWORK_CONTROL:
+                self._rearm()
+
+    def send_ip(self, buf, start, end, now):
+        """Put an IP packet into the link, in place: HEADROOM before ``start`` belongs to the layers below."""
+        version = buf[start] >> 4 if end > start else 0
+        for ncp in self.ncps:
+            if ncp.version == version and ncp.state == OPENED:
+                if end - start > self.mtu:
+                    self.drop("IP packet above the MTU")
+                elif self.joined is None:
+                    self.drop("not joined")
+                else:
+                    buf[start - 1] = ncp.data_protocol
+                    buf[start - 2] = 0
+                    self.joined.carry(buf, start - 2, end, now)
+                return
+        self.drop("IP packet before its NCP is open")
+
+    def poll_at(self):
+        """The deadline of whichever machine comes first."""
+        at = self.lcp.poll_at()
+        if self._prover is not None:
+            at = ticks.soonest(at, self._prover.poll_at())
+        if self._verifier is not None:
+            at = ticks.soonest(at, self._verifier.poll_at())
+        if self.network:
+            for ncp in self.ncps:
+                at = ticks.soonest(at, ncp.poll_at())
+        return at
+
+    def on_timer(self, now):
+        """Let every machine look at its deadline."""
+        self.lcp.on_timer(now)
+        if self._prover is not None:
+            self._prover.on_timer(now)
+        if self._verifier is not None:
+            self._verifier.on_timer(now)
+        if self.network:
+            for ncp in self.ncps:
+                ncp.on_timer(now)
+        self._announced = self.poll_at()
+
+    def phase(self):
+        """Phase of the link (§3.2), read off LCP's state."""
+        state = self.lcp.state
+        if state >= REQ_SENT:
+            return "Establish" if state < OPENED else "Network" if self.network else "Authenticate"
+        return "Terminate" if state >= CLOSING else "Dead"
+
+    def status(self):
+        """For people: plain values, no secrets."""
+        return {
+            "phase": self.phase(),
+            "lcp": STATES[self.lcp.state],
+            "ncps": {ncp.layer: STATES[ncp.state] for ncp in self.ncps},
+            "options": {p.layer: _options(p) for p in [self.lcp] + self.ncps},
+            "peer_name": self.peer_name,
+            "identification": self.lcp.identification,
+            "mtu": self.mtu,
+            "fault": str(self.fault) if self.fault else "",
+            "drops": dict(self.drops),
+        }
+
+    # -- for the machines inside --------------------------------------------------------------------
+
+    def next_identifier(self):
+        """A fresh identifier for an authentication packet."""
+        return self.lcp.next_identifier()
+
+    def send(self, protocol, code, identifier, data, now):
+        """Send a control packet; data beyond what fits is cut (only quotations and texts are that long)."""
+        if self.joined is None:
+            self.drop("not joined")
+            return
+        end = ppp.write(self._tx, HEADROOM, protocol, code, identifier, data[: MAX_CONTROL - 6])
+        if self.tap is not None:
+            self.tap(False, self._tx, HEADROOM, end)
+        self.joined.carry(self._tx, HEADROOM, end, now)
+
+    def send_in_place(self, protocol, buf, at, end, now):
+        """Send the control packet that stands at ``at`` in the buffer it came in."""
+        if self.joined is None:
+            self.drop("not joined")
+            return
+        buf[at - 2] = protocol >> 8
+        buf[at - 1] = protocol & 0xFF
+        if self.tap is not None:
+            self.tap(False, buf, at - 2, end)
+        self.joined.carry(buf, at - 2, end, now)
+
+    def blame(self, fault):
+        """Remember what may turn out to be why the link fails; the first one counts."""
+        if self._blamed is None:
+            self._blamed = fault
+
+    def fail(self, fault, now):
+        """Close the link, because of this."""
+        if self.fault is None:
+            self.fault = fault
+        self.lcp.close(now, fault.cause.encode()[:MAX_REJECTED])
+
+    def lcp_up(self, now):
+        """LCP is Opened: authenticate, whoever has to."""
+        value = self.lcp.authentication.peers
+        self._proven = value is None
+        self._prover = methods.load(value).Prover(self) if value is not None else None
+        value = self.lcp.authentication.ours
+        self._verified = value is None
+        self._verifier = methods.load(value).Verifier(self) if value is not None else None
+        self.mtu = min(self._own_mtu, self.lcp.peer_mru())
+        if self._verifier is not None:
+            self._verifier.start(now)
+        if self._prover is not None:
+            self._prover.start(now)
+        self._authenticated(now)
+
+    def lcp_down(self, now):
+        """LCP left Opened: everything above it is down."""
+        self.network = False
+        self._prover = None
+        self._verifier = None
+        self.peer_name = b""
+        for ncp in self.ncps:
+            ncp.down(now)
+
+    def lcp_finished(self, now):
+        """LCP is done: the lower layer is needed no longer."""
+        if self.lcp.state != STARTING:
+            self._report()
+
+    def answered(self, now):
+        """Our credentials are on their way: the first network request flies with them (they mostly are right)."""
+        if self._verified and not self.network:
+            for ncp in self.ncps:
+                ncp.start_early(now)
+
+    def proven(self, now):
+        """The peer believes us."""
+        self._proven = True
+        self._authenticated(now)
+
+    def verified(self, name, now):
+        """We believe the peer."""
+        self._verified = True
+        self.peer_name = name
+        self._authenticated(now)
+
+    def _authenticated(self, now):
+        if self._proven and self._verified and not self.network and self.lcp.state == OPENED:
+            self.network = True
+            for ncp in self.ncps:
+                ncp.start(now)
+
+    def ncp_up(self, ncp, now):
+        """An NCP is Opened."""
+        self._blamed = None
+        self._reported = False
+        settings = ncp.settings()
+        if settings is not None:
+            self.event("up", settings)
+
+    def ncp_down(self, ncp, now):
+        """An NCP left Opened; its packets are dropped until it is back."""
+
+    def ncp_finished(self, ncp, now):
+        """An NCP gave up: the link is of no use when it was the last."""
+        for other in self.ncps:
+            if other.negotiating():
+                return
+        self.fail(self._blamed or Fault(ncp.layer, "closed"), now)
+
+    def protocol_rejected(self, protocol, now):
+        """The peer does not speak this protocol (§5.7)."""
+        for ncp in self.ncps:
+            if ncp.protocol == protocol:
+                if self.network:
+                    ncp.refused(now)
+                else:
+                    self.drop("Protocol-Reject of an early request")
+                return
+        for role in (self._prover, self._verifier):
+            if role is not None and role.protocol == protocol:
+                self.fail(Fault(AUTH, "the peer does not speak the protocol it agreed to"), now)
+                return
+        if protocol == ppp.LCP:
+            self.lcp.reject(now)
+        else:
+            self.drop("Protocol-Reject of a protocol we did not use")
+
+    def _unknown(self, protocol, buf, at, end, now):
+        for role in (self._prover, self._verifier):
+            if role is not None and role.protocol == protocol and role.receive(buf, at, end, now):
+                return
+        if protocol in (ppp.PAP, ppp.CHAP, ppp.EAP):
+            self.drop("authentication packet unasked for")
+            return
+        self.drop("unknown protocol")
+        if self.network:
+            data = bytes((protocol >> 8, protocol & 0xFF)) + bytes(buf[at : min(end, at + MAX_REJECTED)])
+            self.send(ppp.LCP, ppp.PROTOCOL_REJECT, self.lcp.next_identifier(), data, now)
+
+    def _rearm(self):
+        at = self.poll_at()
+        if at is not None and (self._announced is None or ticks.diff(at, self._announced) < 0):
+            self._announced = at
+            self.event("timer")
+
+    def _report(self):
+        if not self._reported:
+            self._reported = True
+            self.event("down", self.fault or self._blamed or Fault(LCP, "closed"))
+
+
+def _options(protocol):
+    """What was agreed, as ``{name: (ours, peer's)}`` in hexadecimal."""
+    agreed = {}
+    for option in protocol.options:
+        if option.ours is not None or option.peers is not None:
+            agreed[option.name] = (_hex(option.ours), _hex(option.peers))
+    return agreed
+
+
+def _hex(value):
+    return None if value is None else "".join(["%02x" % b for b in value])
