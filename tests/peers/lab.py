@@ -189,8 +189,10 @@ class Namespace(Place):
         Path(self.directory).mkdir()
         self._path = f"{self.directory}/agent"
         self._process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-            + [sys.executable, PROGRAMS / "agent.py", self._path, str(lab.life)],
+            [
+                *["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
+                *[sys.executable, PROGRAMS / "agent.py", self._path, str(lab.life)],
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -233,9 +235,10 @@ class Namespace(Place):
 
 
 class Guest(Place):
-    """A user-mode Linux machine: PPP, L2TP, IPsec and netem in the kernel. It boots meanwhile; the first request waits."""
+    """A user-mode Linux machine, with PPP, L2TP, IPsec and netem in its kernel.
 
-    directory = "/run/place"
+    It boots while the caller goes on; the first request waits for it.
+    """
 
     def __init__(self, lab, name, address, cables=(), modules=(), memory=256):
         super().__init__(lab, name, address)
@@ -358,7 +361,7 @@ class Lab:
         return place
 
     def guest(self, name, cables=(), modules=(), memory=256):
-        """A guest on the bridge; `cables` end at its /dev/ttyS0, ttyS1 …; `modules` are loaded beside the usual ones."""
+        """A guest on the bridge; `cables` end at its /dev/ttyS0, ttyS1 …; `modules` are loaded besides the usual."""
         place = Guest(self, name, self._address(), cables, modules, memory)
         self.guests.append(place)
         return place

@@ -1,6 +1,6 @@
 """Traffic through a tunnel: ICMP echo and a TCP transfer, both ways, compared by hash."""
 
-import json
+import threading
 from dataclasses import dataclass
 
 PORT = 5555
@@ -17,16 +17,22 @@ class Exchange:
 
 def ping(place, source, address, count=3, size=56):
     """Echo `count` requests from `source` (an address of `place`); the list of answers' round-trip times in ms."""
-    reply = place.python("transfer.py", "ping", source, address, count, size, timeout=count + 10)
-    return json.loads(reply.out)["ms"]
+    reply = place.request("ping", count + 20, source=source, address=address, count=count, size=size)
+    return reply["ms"]
 
 
 def exchange(client, source, server, address, count=200_000, port=PORT, timeout=90):
-    """Send `count` bytes by TCP from `client` to `server` and as many others back, and compare the hashes of both ends."""
-    with server.spawn_python("transfer.py", "serve", address, port, timeout, log=f"transfer-{port}.log") as listener:
-        listener.said("listening")
-        ours = json.loads(client.python("transfer.py", "exchange", source, address, port, count, timeout=timeout).out)
-        theirs = json.loads(listener.said(r"^\{.*\}$")[0])
+    """Send `count` bytes by TCP to `server` and as many others back; the hashes of both ends must agree."""
+    server.request("listen", address=address, port=port)
+    served = []
+    serving = threading.Thread(
+        target=lambda: served.append(server.request("serve", timeout + 20, port=port, seconds=timeout))
+    )
+    serving.start()
+    arguments = {"source": source, "address": address, "port": port, "count": count, "seconds": timeout}
+    ours = client.request("exchange", timeout + 20, **arguments)
+    serving.join()
+    theirs = served[0]
     assert theirs["bytes"] == ours["bytes"] == count
     assert theirs["received"] == ours["sent"], "what went out is not what arrived"
     assert ours["received"] == theirs["sent"], "what came back is not what was sent"

@@ -2,9 +2,9 @@
 
     agent.py ADDRESS SECONDS        ADDRESS: a path (Unix socket) or HOST:PORT
 
-One request per connection: a line of JSON in, a line of JSON back. The first connection is the lifeline: when it closes,
-or SECONDS have passed, the agent ends, and its place with it (the agent is the first process of its process namespace,
-or the one whose end powers the guest off). Standard library only.
+One request per connection: a line of JSON in, a line of JSON back. The first connection is the lifeline: when it
+closes, or SECONDS have passed, the agent ends, and its place with it (the agent is the first process of its process
+namespace, or the one whose end powers the guest off). Standard library only.
 """
 
 import fcntl
@@ -22,12 +22,15 @@ import threading
 import time
 from pathlib import Path
 
+import transfer
+
 PERIOD = 0.02  # seconds between two looks at a condition
 ORPHAN = 30.0  # seconds an agent waits for its lifeline
 SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFFLAGS = 0x8915, 0x8917, 0x8913
 IFF_UP = 1
 
 _started = {}  # pid -> Popen
+_listening = {}  # port -> listening socket of a transfer
 _lock = threading.Lock()
 
 
@@ -50,12 +53,8 @@ def run(argv, timeout, data, env, cwd):
         late = True
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-    return {
-        "rc": process.returncode,
-        "out": out.decode(errors="replace"),
-        "err": err.decode(errors="replace"),
-        "late": late,
-    }
+    out, err = out.decode(errors="replace"), err.decode(errors="replace")
+    return {"rc": process.returncode, "out": out, "err": err, "late": late}
 
 
 def spawn(argv, log, env, cwd):
@@ -147,6 +146,15 @@ def read(path):
         return {"text": ""}
 
 
+def listen(address, port):
+    _listening[port] = transfer.listen(address, port)
+    return {}
+
+
+def serve(port, seconds):
+    return transfer.serve(_listening.pop(port), seconds)
+
+
 # Conditions for `until`: each returns a JSON value, None while it does not hold.
 
 
@@ -214,7 +222,10 @@ def until(condition, args, timeout):
         time.sleep(PERIOD)
 
 
-VERBS = {f.__name__: f for f in (run, spawn, stop, poll, kill, write, read, until)}
+VERBS = {
+    f.__name__: f
+    for f in (run, spawn, stop, poll, kill, write, read, until, listen, serve, transfer.exchange, transfer.ping)
+}
 
 
 class _Request(socketserver.StreamRequestHandler):

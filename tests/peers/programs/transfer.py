@@ -1,17 +1,10 @@
-"""A TCP transfer both ways, and ICMP echo; prints one JSON object. Standard library only.
-
-transfer.py serve ADDRESS PORT SECONDS            one connection: takes a stream, hashes it, sends another back
-transfer.py exchange FROM ADDRESS PORT BYTES      the other side
-transfer.py ping FROM ADDRESS COUNT BYTES         sends the next echo as soon as the last is answered, or 1 s late
-"""
+"""The agent's own traffic: a TCP transfer both ways, and ICMP echo. Standard library only."""
 
 import hashlib
-import json
 import os
 import random
 import socket
 import struct
-import sys
 import time
 
 BLOCK = 65536
@@ -38,23 +31,29 @@ def receive(connection):
     return count, digest.hexdigest()
 
 
-def serve(address, port, seconds):
-    with socket.create_server((address, int(port))) as listener:
-        listener.settimeout(float(seconds))
-        print("listening", flush=True)
+def listen(address, port):
+    """A socket that waits for the other side's connection."""
+    return socket.create_server((address, port), backlog=1)
+
+
+def serve(listener, seconds):
+    """Take one connection: hash the stream that comes, send as long another one back."""
+    with listener:
+        listener.settimeout(seconds)
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(float(seconds))
+            connection.settimeout(seconds)
             count, received = receive(connection)
             sent = send(connection, count, "back")
     return {"bytes": count, "received": received, "sent": sent}
 
 
-def exchange(source, address, port, count):
-    with socket.create_connection((address, int(port)), 10, source_address=(source, 0)) as connection:
-        connection.settimeout(60)
+def exchange(source, address, port, count, seconds):
+    """The other side: send `count` bytes from the address `source`, then hash what comes back."""
+    with socket.create_connection((address, port), 10, source_address=(source, 0)) as connection:
+        connection.settimeout(seconds)
         begin = time.monotonic()
-        sent = send(connection, int(count), "there")
+        sent = send(connection, count, "there")
         # The first byte back says that all of ours has arrived.
         connection.recv(1, socket.MSG_PEEK)
         half = time.monotonic()
@@ -71,11 +70,12 @@ def checksum(data):
 
 
 def ping(source, address, count, size):
+    """Send an echo request, the next one as soon as it is answered, or 1 s late; round-trip times in ms."""
     times, payload = [], bytes(range(256)) * 6
-    payload = payload[: int(size) & ~1]
+    payload = payload[: size & ~1]
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
         raw.bind((source, 0))
-        for sequence in range(int(count)):
+        for sequence in range(count):
             head = struct.pack("!BBHHH", 8, 0, 0, os.getpid() & 0xFFFF, sequence)
             head = head[:2] + struct.pack("!H", checksum(head + payload)) + head[4:]
             begin = time.monotonic()
@@ -90,9 +90,4 @@ def ping(source, address, count, size):
                 if sender == address and body[0] == 0 and body[4:] == head[4:] + payload:
                     times.append(round((time.monotonic() - begin) * 1000, 3))
                     break
-    return {"sent": int(count), "answered": len(times), "ms": times}
-
-
-if __name__ == "__main__":
-    verb = {"serve": serve, "exchange": exchange, "ping": ping}[sys.argv[1]]
-    print(json.dumps(verb(*sys.argv[2:])), flush=True)
+    return {"sent": count, "answered": len(times), "ms": times}
