@@ -83,11 +83,12 @@ class Automaton:
         self.state = INITIAL  # assigned by _step alone
         self.identifier = 0  # of the last packet we began ourselves
         self.reason = b""  # data of the Terminate-Request to come
+        self.why = None  # Fault: why it went, or is about to go, down
         self._request = None  # options of the Configure-Request that waits for its answer
         self._request_id = 0  # and its identifier
-        self._acked = None  # identifier and options of the peer's request that we acknowledged last
-        self._acked_at = 0  # tick of Opened
-        self._reply = None  # (code, identifier, data) for sca, scn, sta, scj
+        self._judged = None  # (identifier, options, code, answer) of the peer's request judged last
+        self._reply = None  # (code, identifier, data) for sca, scn, sta
+        self._opened_at = 0  # tick
         self._packet = None  # (buf, at, end) of an extended packet, while it is handled
         self._failures = 0  # Configure-Naks sent in this negotiation (Max-Failure)
         self._naked = 0  # Configure-Naks and -Rejects taken in this negotiation
@@ -128,7 +129,7 @@ class Automaton:
     def reject(self, now):
         """The peer rejected this whole protocol, or one of the codes it cannot do without."""
         if self.state > STARTING:
-            self.link.blame(Fault(self.layer, "the peer does not speak this protocol"))
+            self.why = Fault(self.layer, "the peer does not speak this protocol")
             self._step("RXJ-", now)
 
     def poll_at(self):
@@ -142,9 +143,9 @@ class Automaton:
         if self._restarts > 0:
             self._step("TO+", now)
             return
-        if self.state >= REQ_SENT:
-            cause = "negotiation came to no end" if self._heard else "no answer to Configure-Request"
-            self.link.blame(Fault(self.layer, cause))
+        if self.why is None:
+            cause = "the negotiation came to no end" if self._heard else "no answer to our Configure-Requests"
+            self.why = Fault(self.layer, cause)
         self._step("TO-", now)
 
     def receive(self, buf, at, end, now):
@@ -173,20 +174,26 @@ class Automaton:
             self._step("RCR+", now)
             return
         data = bytes(buf[at + 4 : end])
-        if self.state == OPENED and self._acked == (identifier, data) and ticks.diff(now, self._acked_at) < COPY_TIME:
-            self.link.send(self.protocol, ppp.CONFIGURE_ACK, identifier, data, now)
-            return
-        options = ppp.options(data, 0, len(data))
-        if isinstance(options, str):
-            self.link.drop(options)
-            return
-        if self.state == REQ_SENT and ticks.diff(now, self._sent_at) >= RESTART_FIRST:
-            self.kick(now)  # a peer that has just come alive never saw our request
-        code, answer = self.review(options, now)
-        if code == ppp.CONFIGURE_ACK:
-            answer = data
+        judged = self._judged
+        if judged is not None and judged[0] == identifier and judged[1] == data:
+            # A copy gets the same answer, and does not count as another refusal.
+            code, answer = judged[2], judged[3]
+            if self.state == OPENED and ticks.diff(now, self._opened_at) < COPY_TIME:
+                self.link.send(self.protocol, code, identifier, answer, now)
+                return
+        else:
+            options = ppp.options(data, 0, len(data))
+            if isinstance(options, str):
+                self.link.drop(options)
+                return
+            if self.state == REQ_SENT and not self._heard and ticks.diff(now, self._sent_at) >= RESTART_FIRST:
+                self.kick(now)  # a peer that has just come alive never saw our request
+            code, answer = self.review(options, now)
+            if code == ppp.CONFIGURE_ACK:
+                answer = data
         self._reply = (code, identifier, answer)
-        self._answer("RCR+" if code == ppp.CONFIGURE_ACK else "RCR-", now)
+        self._walk("RCR+" if code == ppp.CONFIGURE_ACK else "RCR-", now)
+        self._judged = (identifier, data, code, answer)
 
     def _on_configure_ack(self, buf, at, end, now):
         if self._is_answer("RCA", buf, at, now):
@@ -210,7 +217,7 @@ class Automaton:
                 self.naked(options, now)
             else:
                 self.rejected(options, now)
-            self._answer("RCN", now)
+            self._walk("RCN", now)
 
     def _is_answer(self, event, buf, at, now):
         """True for the first answer to our request; in Closed and Stopped the peer is told so (RCA, RCN)."""
@@ -223,15 +230,15 @@ class Automaton:
             return False
         return True
 
-    def _answer(self, event, now):
+    def _walk(self, event, now):
         """Step, unless the options just looked at have brought everything down."""
         if self.state > STARTING:
             self._step(event, now)
 
     def _on_terminate_request(self, buf, at, end, now):
         self._reply = (0, buf[at + 1], b"")
-        if self.state >= REQ_SENT:
-            self.link.blame(Fault(self.layer, "the peer closed it", clean(buf[at + 4 : end])))
+        if self.state >= REQ_SENT and self.why is None:
+            self.why = Fault(self.layer, "the peer closed it", clean(buf[at + 4 : end]))
         self._step("RTR", now)
 
     def _on_terminate_ack(self, buf, at, end, now):
@@ -282,7 +289,9 @@ class Automaton:
                 getattr(self, "_" + action)(now)
 
     def _begin(self):
+        self.why = None
         self._request = None
+        self._judged = None
         self._failures = 0
         self._naked = 0
         self._heard = False
@@ -291,7 +300,8 @@ class Automaton:
     # -- actions (§4.4) -----------------------------------------------------------------------------
 
     def _tlu(self, now):
-        self._acked_at = now
+        self.why = None
+        self._opened_at = now
         self.on_up(now)
 
     def _tld(self, now):
@@ -327,13 +337,10 @@ class Automaton:
 
     def _sca(self, now):
         code, identifier, data = self._reply
-        self._acked = (identifier, data)
         self.link.send(self.protocol, code, identifier, data, now)
 
     def _scn(self, now):
-        code, identifier, data = self._reply
-        self._acked = None
-        self.link.send(self.protocol, code, identifier, data, now)
+        self._sca(now)  # both send what the review said
 
     def _sta(self, now):
         self.link.send(self.protocol, ppp.TERMINATE_ACK, self._reply[1], b"", now)

@@ -16,6 +16,7 @@ ACFC = 8
 
 DEFAULT_MRU = 1500
 MIN_MRU = 128  # bytes; a smaller one carries no useful packet
+MAX_OFFERS = 2  # times we offer each method of ours to a peer that demands another: one offer may get lost
 MAX_LOOPS = 4  # rounds of equal magic numbers that prove a loop (below Max-Failure, or we would reject instead)
 
 
@@ -31,8 +32,9 @@ class Mru(Option):
         return value if (value[0] << 8 | value[1]) >= MIN_MRU else bytes((0, MIN_MRU))
 
     def naked(self, value, now):
-        if len(value) == 2 and self.ours is not None and (value[0] << 8 | value[1]) >= MIN_MRU:
-            self.ours = min(self.ours, value)
+        # A peer may want less, or the default, for which every implementation has room (§6.1).
+        if len(value) == 2 and self.ours is not None and MIN_MRU <= (value[0] << 8 | value[1]) <= DEFAULT_MRU:
+            self.ours = value
 
 
 class Accm(Option):
@@ -112,14 +114,13 @@ class Authentication(Option):
             "the peer demands " + auth.title(value) + ", allowed: " + names,
             hint="allow it in auth, if you trust it",
         )
+        self._link.blame(refusal)
+        if not allowed:
+            return None  # the peer may do without
         self._refused += 1
-        if self._refused <= len(allowed):
-            return auth.method(allowed[self._refused - 1])[1]
-        if allowed or self._refused > 1:
+        if self._refused > MAX_OFFERS * len(allowed):
             self._link.fail(refusal, now)
-        else:
-            self._link.blame(refusal)  # the peer may do without
-        return None
+        return auth.method(allowed[(self._refused - 1) % len(allowed)])[1]
 
     def naked(self, value, now):
         if self.ours is None:
@@ -171,8 +172,13 @@ class Lcp(Negotiation):
 
     # -- the link hears of it -----------------------------------------------------------------------
 
+    def begin(self):
+        super().begin()
+        self.link.lcp_begins()
+
     def on_up(self, now):
         self._missed = 0
+        self.alive = True
         self._echo_at = ticks.add(now, self._echo_interval) if self._echo_interval else None
         self.link.lcp_up(now)
 
@@ -195,7 +201,7 @@ class Lcp(Negotiation):
 
     def _echo(self, now):
         self._missed = 0 if self.alive else self._missed + 1
-        if self._missed > self._echo_failure:
+        if self._missed >= self._echo_failure:
             self._echo_at = None
             cause = "no answer to %d LCP Echo-Requests" % self._echo_failure
             self.link.fail(Fault(LCP, cause, hint="the peer or the way to it is dead"), now)
