@@ -178,3 +178,7 @@ class Carrier:
     def settle(self, addr):
         """The peer's address is final."""
         self.settled = addr
+
+    def close(self):
+        """The socket is gone."""
+        self.network.detach(self.addr)

@@ -47,7 +47,7 @@ class Endpoint:
     def next_event(self):
         """The oldest event not yet taken, or None: ``(name, tunnel or session, detail)``.
 
-        tunnel-up · tunnel-down Fault · call-offered AVPs · call-up AVPs · call-acked · call-down Fault ·
+        tunnel-up · tunnel-down Fault · tunnel-gone · call-offered AVPs · call-up AVPs · call-acked · call-down Fault ·
         accm (send, receive) · line-errors counters
         """
         return self.events.pop(0) if self.events else None
@@ -219,6 +219,7 @@ class Endpoint:
 
     def forget(self, tunnel):
         """The tunnel is gone for good."""
+        self.event("tunnel-gone", tunnel, None)
         self.timers.forget(tunnel)
         self.tunnels.pop(tunnel.tid, None)
         self._half_open.pop((tunnel.addr, tunnel.peer_tid), None)

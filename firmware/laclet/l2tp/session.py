@@ -41,7 +41,7 @@ class Session(Port):
         self.peer_sid = 0
         self.state = IDLE
         self.fault = None
-        self._table = table
+        self.kind = table
         self._avps = None  # of the message being handled
         self._expire_at = None
         self._result = (results.CDN_ADMIN, 0, "")  # what our CDN will say
@@ -186,7 +186,7 @@ class Session(Port):
 
     def tunnel_up(self, now):
         """The tunnel is there: ask for the call."""
-        if find(self._table, self.state, OPEN) >= 0:
+        if find(self.kind, self.state, OPEN) >= 0:
             self._step(OPEN, now)
 
     def tunnel_down(self, fault, now):
@@ -216,7 +216,7 @@ class Session(Port):
             self._on_line_message(mtype, avps)
         elif problem is not None:
             self._refuse(problem[0], problem[1], now)
-        elif find(self._table, self.state, mtype) < 0:
+        elif find(self.kind, self.state, mtype) < 0:
             self.tunnel.endpoint.drop(message_name(mtype) + " in the wrong state")
         elif mtype in (ICRQ, ICRP, OCRQ, OCRP) and not avp.get(avps, avp.ASSIGNED_SESSION_ID, 0):
             self._refuse(avp.ERROR_VALUE, "no Assigned Session ID", now)
@@ -276,12 +276,12 @@ class Session(Port):
         self.tunnel.flush(now)
 
     def _step(self, event, now):
-        row = find(self._table, self.state, event)
+        row = find(self.kind, self.state, event)
         if row < 0:
             self.tunnel.endpoint.drop("call event in the wrong state")
             return
-        self.state = self._table[row + 3]
-        action = self._ACTIONS[self._table[row + 2]]
+        self.state = self.kind[row + 3]
+        action = self._ACTIONS[self.kind[row + 2]]
         if action:
             action(self, now)
         self._enter(now)

@@ -5,8 +5,9 @@ A problem is ``(path, what, mend)``: two texts that never hold a secret. A board
 the values once its configuration is checked: nothing else needs them.
 """
 
+from ..wire.address import ipv4_bytes
 from .schema import LINUX, MUST, PPP, SECTIONS, section
-from .values import LIST_KINDS, Wrong, check_value, clip, dotted, ipv4_bytes, is_plain, nearest, said
+from .values import LIST_KINDS, Wrong, check_value, clip, dotted, is_plain, nearest, said
 
 MAX_PROBLEMS = 64  # nobody reads more, and a board has to hold them
 _MAX_SECTIONS = 64  # of one kind

@@ -1,5 +1,7 @@
 """Configuration values: text forms of addresses, one check for each kind of the schema, words to say what is wrong."""
 
+from ..wire.address import ipv4_bytes
+
 _MAX_ITEMS = 64  # entries of one list
 _MAX_USERS = 10000
 _MAX_SAID = 40  # characters of a wrong value that are repeated
@@ -25,17 +27,6 @@ class Wrong(Exception):
 
 
 # Text forms of addresses.
-
-
-def ipv4_bytes(text):
-    """The four bytes of ``"192.0.2.1"``, or None when it is no IPv4 address."""
-    parts = text.split(".")
-    if len(parts) != 4:
-        return None
-    for part in parts:
-        if not _digits(part, 3) or int(part) > 255 or (part[0] == "0" and len(part) > 1):
-            return None
-    return bytes([int(part) for part in parts])
 
 
 def is_ipv6(text):

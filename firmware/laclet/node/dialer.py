@@ -1,0 +1,179 @@
+"""A dialer keeps one tunnel up: names asked of DNS on every dial, all addresses in turn, redial with back-off."""
+
+from .. import ticks
+from ..fault import TUNNEL, UDP, Fault
+from ..l2tp.tunnel import TunnelOptions
+from .backoff import Backoff
+
+IDLE = "idle"
+RESOLVING = "resolving"
+CONNECTING = "connecting"
+UP = "up"
+HOLDOFF = "holdoff"
+FAILED = "failed"  # redial is off, or its limit reached
+
+# A tunnel that lived this long was a good one: the back-off begins anew (ms).
+_GOOD = 10_000
+# Addresses taken from one answer of DNS.
+_MAX_ADDRESSES = 16
+
+
+def tunnel_options(config, hostname):
+    """TunnelOptions from a checked section [tunnel.NAME] or [lns]."""
+    secret = config["tunnel_secret"]
+    options = TunnelOptions(config["hostname"] or hostname, secret.encode() if secret else None)
+    options.hello_interval = int(config["hello_interval"] * 1000)
+    if "rws" in config:
+        options.max_retries = config["max_retries"]
+        options.retry_timeout = int(config["retry_timeout"] * 1000)
+        options.rws = config["rws"]
+    return options
+
+
+class Dialer:
+    """The tunnel of one section [tunnel.NAME]. ``calls`` are told: dialled(now) when one may be placed."""
+
+    def __init__(self, node, name, config):
+        self.node = node
+        self.name = name
+        self.component = "tunnel." + name
+        self.config = config
+        self.calls = []
+        self.state = IDLE
+        self.tunnel = None
+        self.addr = None  # the LNS being tried or used
+        self.fault = None  # the last one
+        self.armed = None  # for Timers
+        self._options = tunnel_options(config, node.hostname)
+        first = int(config["holdoff"] * 1000)
+        self._backoff = Backoff(node.shell.random, first, int(config["redial_timeout"] * 1000), config["max_redials"])
+        self._server = 0  # index into config["server"]
+        self._addresses = []  # still to be tried of this server
+        self._asked = 0  # serial of the question to DNS that still counts
+        self._at = None  # end of the hold-off
+        self._up_at = 0
+
+    def start(self, now):
+        """Dial."""
+        self._server = 0
+        self._resolve(now)
+
+    def stop(self, fault, now):
+        """Close the tunnel; it stays closed."""
+        self.state = IDLE
+        self._asked += 1
+        self._at = None
+        if self.tunnel is not None:
+            self.tunnel.close(fault, now)
+
+    def usable(self):
+        """True while calls may be placed in ``tunnel``."""
+        return self.tunnel is not None and self.tunnel.usable()
+
+    def poll_at(self):
+        """End of the hold-off."""
+        return self._at
+
+    def on_timer(self, now):
+        """Dial again."""
+        if ticks.due(self._at, now):
+            self._at = None
+            self.start(now)
+
+    def status(self):
+        """For people and tools."""
+        return {
+            "state": self.state,
+            "server": self.addr,
+            "fault": str(self.fault) if self.fault else None,
+            "redials": self._backoff.tries,
+            "tunnel": self.tunnel.status() if self.tunnel is not None else None,
+        }
+
+    # -- dialling -----------------------------------------------------------------------------------
+
+    def _resolve(self, now):
+        self.state = RESOLVING
+        self._asked += 1
+        asked = self._asked
+        host, port = self.config["server"][self._server]
+
+        def done(addresses, fault, now):
+            if asked == self._asked and self.state == RESOLVING:
+                self._addresses = list(addresses[:_MAX_ADDRESSES])
+                self._next(fault, now)
+                self.node.settle(now)
+
+        self.node.shell.resolve(host, port, done)
+
+    def _next(self, fault, now):
+        """Try the next address, of this server or the next one; after the last, hold off."""
+        if fault is not None:
+            self.fault = fault
+            self.node.fault(self.component, fault)
+        if self._addresses:
+            self._open(self._addresses.pop(0), now)
+            return
+        self._server += 1
+        if self._server < len(self.config["server"]):
+            self._resolve(now)
+            return
+        self._server = 0
+        self._hold(now)
+
+    def _open(self, addr, now):
+        self.addr = addr
+        self.state = CONNECTING
+        try:
+            endpoint = self.node.endpoint(self.config["source_address"], self.config["source_port"], addr)
+        except OSError as error:
+            self._next(Fault(UDP, "cannot send to " + self.node.shell.address_text(addr), str(error)), now)
+            return
+        self.node.log("info", self.component, "connecting to " + self.node.shell.address_text(addr))
+        self.tunnel = endpoint.open(addr, self._options, now)
+        self.tunnel.owner = self
+        for call in self.calls:
+            call.dialled(now)  # calls asked for now travel with the SCCCN
+
+    def _hold(self, now):
+        wait = self._backoff.next() if self.config["redial"] else None
+        if wait is None:
+            self.state = FAILED
+            self.node.log("error", self.component, "giving up")
+            return
+        self.state = HOLDOFF
+        self._at = ticks.add(now, wait)
+        self.node.timers.update(self, now)
+        self.node.log("info", self.component, "dialling again in %.1f s" % (wait / 1000))
+
+    # -- events of the tunnel -----------------------------------------------------------------------
+
+    def on_event(self, name, source, detail, now):
+        """tunnel-up, tunnel-down."""
+        if source is not self.tunnel:
+            return
+        if name == "tunnel-up":
+            self.state = UP
+            self._up_at = now
+            text = "up with %s (%s)" % (source.peer_name or "a peer without a name", source.peer_vendor or "no vendor")
+            self.node.log("info", self.component, text)
+        elif name == "tunnel-down":
+            self._down(detail, now)
+
+    def _down(self, fault, now):
+        was = self.state
+        self.tunnel = None
+        if was == IDLE:
+            self.node.log("info", self.component, "closed")
+        elif was == CONNECTING:
+            if fault.layer == TUNNEL and not fault.said:
+                fault = Fault(
+                    fault.layer, fault.cause + " from " + self.node.shell.address_text(self.addr), "", fault.hint
+                )
+            self._next(fault, now)
+        else:
+            self.fault = fault
+            self.node.fault(self.component, fault)
+            if ticks.diff(now, self._up_at) >= _GOOD:
+                self._backoff.reset()
+            self._hold(now)

@@ -1,0 +1,172 @@
+"""LNS at the premises: peers open tunnels to us, and each call gets a PppLink that asks who it is."""
+
+from ..fault import SESSION, Fault
+from ..l2tp import results
+from ..l2tp.tables import LNS_INCOMING
+from ..port import join, part
+from ..ppp.link import PppLink
+from ..wire.address import ipv4_bytes, ipv4_text
+from .dialer import tunnel_options
+
+
+class Pool:
+    """IPv4 addresses ``first`` to ``last`` (4 bytes each), given out in turn."""
+
+    def __init__(self, first, last):
+        self._first = int.from_bytes(first, "big")
+        self._size = int.from_bytes(last, "big") - self._first + 1
+        self._next = 0
+        self._used = set()
+
+    def take(self):
+        """An address as 4 bytes, or None when all are in use."""
+        if len(self._used) >= self._size:
+            return None
+        while self._next in self._used:
+            self._next = (self._next + 1) % self._size
+        n = self._next
+        self._used.add(n)
+        self._next = (n + 1) % self._size
+        return (self._first + n).to_bytes(4, "big")
+
+    def give_back(self, address):
+        """The address is free again."""
+        self._used.discard(int.from_bytes(address, "big") - self._first)
+
+
+class Caller:
+    """One call to us: a session, the link joined to it, its address."""
+
+    def __init__(self, lns, session):
+        node = lns.node
+        config = lns.config
+        self.lns = lns
+        self.session = session
+        self.address = None
+        self.settings = None
+        self.interface = None
+        self.component = "lns.%d/%d" % (session.tunnel.tid, session.sid)
+        self.link = PppLink(
+            node.shell.random,
+            mru=config["mru"],
+            mtu=config["mtu"],
+            demand=config["auth"],
+            name=lns.options.host_name.encode(),
+            secret_of=lns.secret_of,
+            address=lns.address,
+            peer_address=self._assign,
+            dns=lns.dns,
+        )
+        node.adopt(self.link, self)
+
+    def _assign(self, name):
+        if self.address is None:
+            self.address = self.lns.pool.take()
+        return self.address
+
+    def on_event(self, name, source, detail, now):
+        """call-up, call-down of the session; up, down of the link."""
+        node = self.lns.node
+        if name == "call-up":
+            join(self.link, self.session)
+            self.link.open(now)
+            self.link.lower_up(now)
+            node.timers.update(self.link, now)
+        elif name == "up":
+            self.settings = detail
+            if self.interface is None:
+                self.interface = node.shell.open_interface(self.lns.config, self.link)
+                self.link.above = self.interface
+            who = (self.link.peer_name or b"a caller without a name").decode()
+            node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(detail["remote"])))
+            self.interface.up(detail, self.session.tunnel.addr, now)
+        elif name == "down":
+            node.fault(self.component, detail)
+            self.session.close(detail, now)
+        elif name == "call-down":
+            part(self.link)
+            self.link.owner = None
+            node.timers.forget(self.link)
+            self.link.lower_down(now)
+            if self.interface is not None:
+                self.interface.down()
+                self.interface.close()
+            if self.address is not None:
+                self.lns.pool.give_back(self.address)
+            self.lns.callers.pop(self.session, None)
+            node.log("info", self.component, "call ended: " + str(detail))
+
+    def status(self):
+        """For people and tools."""
+        return {
+            "peer": self.session.tunnel.addr,
+            "name": self.link.peer_name.decode(),
+            "address": ipv4_text(self.settings["remote"]) if self.settings else None,
+            "session": self.session.status(),
+            "ppp": self.link.status(),
+        }
+
+
+class Lns:
+    """The section [lns]."""
+
+    def __init__(self, node, config):
+        self.node = node
+        self.config = config
+        self.options = tunnel_options(config, node.hostname)
+        self.address = ipv4_bytes(config["address"])
+        self.pool = Pool(ipv4_bytes(config["pool"][0]), ipv4_bytes(config["pool"][1]))
+        self.dns = tuple([ipv4_bytes(a) for a in config["dns"]])
+        self.callers = {}  # Session -> Caller
+        self._users = {}
+        for name in config["users"]:
+            self._users[name.encode()] = config["users"][name].encode()
+
+    def start(self, now):
+        """Listen."""
+        for host, port in self.config["listen"]:
+            endpoint = self.node.endpoint(host, port, None)
+            endpoint.accept = self.options
+            self.node.log("info", "lns", "listening at %s port %d" % (host, port))
+
+    def secret_of(self, name):
+        """The password of a user, or None."""
+        return self._users.get(bytes(name))
+
+    def on_event(self, name, source, detail, now):
+        """What happens in tunnels that peers opened, until a Caller owns the session."""
+        if name == "tunnel-up":
+            text = "tunnel %d with %s (%s) is up" % (
+                source.tid,
+                source.peer_name,
+                self.node.shell.address_text(source.addr),
+            )
+            self.node.log("info", "lns", text)
+        elif name == "tunnel-down":
+            self.node.log("info", "lns", "tunnel %d ended: %s" % (source.tid, detail))
+        elif name == "call-offered":
+            if source.kind is not LNS_INCOMING:
+                source.close(Fault(SESSION, "we have no line to dial"), now, results.CDN_NO_FACILITY)
+                return
+            caller = Caller(self, source)
+            self.callers[source] = caller
+            source.owner = caller
+            source.accept(now)
+
+    def stop(self, fault, now):
+        """End all calls and tunnels."""
+        for caller in list(self.callers.values()):
+            caller.link.close(now)
+        for tunnel in self.node.tunnels():
+            if tunnel.owner is None:
+                tunnel.close(fault, now, results.STOP_SHUTDOWN)
+
+    def close(self):
+        """Give back the callers' interfaces."""
+        for caller in self.callers.values():
+            if caller.interface is not None:
+                caller.interface.close()
+
+    def status(self):
+        """For people and tools."""
+        return {"callers": [caller.status() for caller in self.callers.values()]}

@@ -1,0 +1,183 @@
+"""A node: everything that one configuration asks for, and the shell that gives it sockets, lines and a clock.
+
+The shell calls ``receive`` of endpoints and lines directly (data packets make no detour), then ``settle``; and
+``on_timer`` when ``poll_at`` says so.
+"""
+
+from .. import ticks
+from ..fault import TUNNEL, Fault
+from ..l2tp.endpoint import Endpoint
+from ..l2tp.tables import LINGER
+from ..timers import Timers
+from .dialer import Dialer
+
+# How long stop() waits for peers to acknowledge (ms).
+_STOP_TIME = 3000
+
+
+class Node:
+    """``config`` as node.config.check() returns it; ``shell`` as docs/architecture.md describes."""
+
+    def __init__(self, config, shell):
+        self.config = config
+        self.shell = shell
+        self.hostname = config["hostname"] or shell.hostname()
+        self.timers = Timers()
+        self.events = []
+        self.dialers = {}
+        self.calls = {}
+        self.lns = None
+        self.faults = 0  # how many there were
+        self._endpoints = {}  # (local address, local port) -> Endpoint, of fixed ports
+        self._loose = []  # Endpoints of ephemeral ports
+        self._stop_at = None
+        for name in sorted(config["tunnel"]):
+            self.dialers[name] = Dialer(self, name, config["tunnel"][name])
+        for name in sorted(config["call"]):
+            call = config["call"][name]
+            dialer = self.dialers[call["tunnel"]]
+            # A role loads only the modules it uses: on a board they cost heap.
+            if call["line"]:
+                from .lac import LacCall
+
+                self.calls[name] = LacCall(self, name, config["line"][call["line"]], dialer)
+            else:
+                from .client import ClientCall
+
+                self.calls[name] = ClientCall(self, name, call, dialer)
+        if config["lns"]:
+            from .lns import Lns
+
+            self.lns = Lns(self, config["lns"])
+
+    # -- for the shell ------------------------------------------------------------------------------
+
+    def start(self, now):
+        """Listen and dial."""
+        if self.lns is not None:
+            self.lns.start(now)
+        for call in self.calls.values():
+            call.start(now)
+        for dialer in self.dialers.values():
+            dialer.start(now)
+        self.settle(now)
+
+    def stop(self, now):
+        """Hang up and close everything in order; ``stopped`` tells when peers have acknowledged it."""
+        fault = Fault(TUNNEL, "shut down")
+        for call in self.calls.values():
+            call.stop(fault, now)
+        if self.lns is not None:
+            self.lns.stop(fault, now)
+        for dialer in self.dialers.values():
+            dialer.stop(fault, now)
+        self._stop_at = ticks.add(now, _STOP_TIME)
+        self.settle(now)
+
+    def stopped(self, now):
+        """True when nothing is left to wait for after stop()."""
+        if ticks.due(self._stop_at, now):
+            return True
+        return all([tunnel.state >= LINGER for tunnel in self.tunnels()])
+
+    def close(self):
+        """Give back interfaces, lines and sockets."""
+        for call in self.calls.values():
+            call.close()
+        if self.lns is not None:
+            self.lns.close()
+        for endpoint in self.endpoints():
+            endpoint.carrier.close()
+
+    def poll_at(self):
+        """Deadline of the next on_timer(), or None."""
+        return self.timers.poll_at()
+
+    def on_timer(self, now):
+        """Fire what is due."""
+        self.timers.on_timer(now)
+        self.settle(now)
+
+    def settle(self, now):
+        """Bring events to their owners; call it after input. Costs nothing when there is none."""
+        if not self.events:
+            return
+        i = 0
+        while i < len(self.events):  # taking an event may bring others
+            name, source, detail = self.events[i]
+            i += 1
+            if name == "timer":
+                self.timers.update(source, now)
+                continue
+            if name == "tunnel-gone":
+                self._release()
+                continue
+            owner = source.owner
+            if owner is None:
+                owner = self.lns or self
+            owner.on_event(name, source, detail, now)
+        self.events.clear()
+
+    def status(self):
+        """For people and tools: plain values, no secrets."""
+        status = {
+            "hostname": self.hostname,
+            "tunnels": {name: self.dialers[name].status() for name in self.dialers},
+            "calls": {name: self.calls[name].status() for name in self.calls},
+            "drops": {},
+        }
+        if self.lns is not None:
+            status["lns"] = self.lns.status()
+        for endpoint in self.endpoints():
+            for reason in endpoint.drops:
+                status["drops"][reason] = status["drops"].get(reason, 0) + endpoint.drops[reason]
+        return status
+
+    # -- for dialers, calls and the LNS ---------------------------------------------------------------
+
+    def adopt(self, machine, owner):
+        """Take the events of a port from now on."""
+        machine.owner = owner
+        machine.events = self.events
+
+    def endpoint(self, address, port, peer):
+        """The Endpoint at a local address and port (0: a new one, with a free port) that can reach ``peer``."""
+        key = (address, port)
+        endpoint = self._endpoints.get(key) if port else None
+        if endpoint is None:
+            endpoint = Endpoint(self.shell.random, None, self.timers, self.events)
+            endpoint.carrier = self.shell.open_udp(endpoint, address, port, peer)
+            if port:
+                self._endpoints[key] = endpoint
+            else:
+                self._loose.append(endpoint)
+        return endpoint
+
+    def _release(self):
+        """Close what has a port of its own and no tunnel any more."""
+        for each in list(self._loose):
+            if not each.tunnels:
+                each.carrier.close()
+                self._loose.remove(each)
+
+    def endpoints(self):
+        """All endpoints there are."""
+        return list(self._endpoints.values()) + self._loose
+
+    def tunnels(self):
+        """All tunnels there are."""
+        return [tunnel for endpoint in self.endpoints() for tunnel in endpoint.tunnels.values()]
+
+    def log(self, level, component, text):
+        """One line for people."""
+        self.shell.log(level, component, text)
+
+    def fault(self, component, fault):
+        """A failure, as one line that names layer and cause."""
+        self.faults += 1
+        self.shell.log("warning", component, str(fault))
+
+    def on_event(self, name, source, detail, now):
+        """Events nobody owns: a peer asks for a call, and we are no LNS and have no line to dial."""
+        if name == "call-offered":
+            source.close(Fault(TUNNEL, "no calls are taken here"), now, 4)

@@ -1,0 +1,84 @@
+"""A shell on the virtual clock: what a node asks for, made of the simulated network. Runs on MicroPython too."""
+
+from laclet.fault import DNS, Fault
+from laclet.node.config import check
+from laclet.node.node import Node
+
+
+class SimShell:
+    """One machine at ``host`` in ``network``; ``names`` is its DNS: name -> list of hosts, or None when it fails."""
+
+    def __init__(self, world, network, host, names=None):
+        self.world = world
+        self.network = network
+        self.host = host
+        self.names = {} if names is None else names
+        self.random = world.random.bytes
+        self.lines = []  # (level, component, text)
+        self.interfaces = []
+        self._port = 40000
+
+    def hostname(self):
+        return self.host
+
+    def log(self, level, component, text):
+        self.lines.append((level, component, text))
+
+    def said(self, part):
+        """How many log lines contain ``part``."""
+        return len([1 for line in self.lines if part in line[2]])
+
+    def address_text(self, addr):
+        return addr[0] + " port " + str(addr[1])
+
+    def resolve(self, host, port, done):
+        found = self.names.get(host, [host])
+        fault = None if found else Fault(DNS, "no address for " + host, "", "check the name and the name server")
+        self.world.later(1, done, [(h, port) for h in found or []], fault)
+
+    def open_udp(self, endpoint, address, port, peer):
+        if not port:
+            self._port += 1
+            port = self._port
+        self.network.attach(endpoint, (self.host, port))
+        return endpoint.carrier
+
+    def open_interface(self, options, link):
+        interface = Interface(link)
+        self.interfaces.append(interface)
+        return interface
+
+
+class Interface:
+    """A Host above a link, and whether it is up."""
+
+    def __init__(self, link):
+        self.link = link
+        self.settings = None
+        self.closed = False
+        self.host = None
+
+    def up(self, settings, peer, now):
+        self.settings = settings
+        self.host = None
+
+    def down(self):
+        self.settings = None
+
+    def close(self):
+        self.closed = True
+
+    def receive_ip(self, buf, start, end, now):
+        if self.host is not None:
+            self.host.receive_ip(buf, start, end, now)
+
+
+def make(world, network, host, tree, names=None):
+    """A started node from a configuration tree; returns (node, shell)."""
+    config, problems = check(tree)
+    assert not problems, problems
+    shell = SimShell(world, network, host, names)
+    node = Node(config, shell)
+    world.add(node, node.settle)
+    node.start(world.now)
+    return node, shell

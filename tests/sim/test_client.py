@@ -1,0 +1,132 @@
+"""LAC client and LNS as nodes: bring-up, faults, redial, all on a virtual clock."""
+
+from sim.net import Network, World
+from sim.shell import make
+
+LNS = {
+    "hostname": "lns",
+    "lns": {
+        "address": "10.9.0.1",
+        "pool": "10.9.0.10-10.9.0.20",
+        "dns": ["10.9.0.1"],
+        "users": {"user": "secret"},
+        "listen": ["0.0.0.0:1701"],
+        "auth": ["chap"],
+    },
+}
+
+
+def client(**changes):
+    tree = {
+        "hostname": "cpe",
+        "tunnel": {"isp": {"server": "lns"}},
+        "call": {"net": {"tunnel": "isp", "username": "user", "password": "secret", "use_peer_dns": True}},
+    }
+    for name in changes:
+        tree["tunnel" if name == "tunnel" else "call"]["isp" if name == "tunnel" else "net"].update(changes[name])
+    return tree
+
+
+def lns(**changes):
+    tree = {"hostname": LNS["hostname"], "lns": dict(LNS["lns"])}
+    tree["lns"].update(changes)
+    return tree
+
+
+class Pair:
+    def __init__(self, lns_tree=None, client_tree=None, seed=1, **link):
+        self.world = World(seed)
+        self.net = Network(self.world, **link)
+        self.net.trace = []
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
+        self.node, self.shell = make(self.world, self.net, "cpe", client_tree or client())
+        self.call = self.node.calls["net"]
+        self.dialer = self.node.dialers["isp"]
+
+    def up(self):
+        return self.call.settings is not None and any(c.settings for c in self.lns.lns.callers.values())
+
+    def run(self, ms, until=None):
+        return self.world.run(ms, until)
+
+
+def test_up_with_chap_in_six_and_a_half_round_trips():
+    p = Pair(delay=50)
+    assert p.run(5000, p.up)
+    assert p.world.elapsed <= 1 + 650 + 50
+    assert p.call.status()["address"] == "10.9.0.10"
+    assert p.call.status()["dns"] == ["10.9.0.1"]
+
+
+def test_pap_and_chap_with_and_without_secret():
+    for auth in ("pap", "chap"):
+        for secret in (None, "tunnelsecret"):
+            change = {"tunnel_secret": secret} if secret else {}
+            p = Pair(lns(auth=[auth], **change), client(tunnel=change))
+            assert p.run(5000, p.up), (auth, secret)
+
+
+def test_wrong_password_names_the_layer_and_tries_again():
+    p = Pair(client_tree=client(call={"password": "wrong"}))
+    p.run(20_000)
+    assert not p.up()
+    assert p.call.fault.layer == "auth"
+    assert p.shell.said("auth: ") >= 2
+    assert not [1 for line in p.shell.lines + p.lns_shell.lines if "wrong" in line[2] and "secret" in line[2]]
+
+
+def test_wrong_tunnel_secret():
+    p = Pair(lns(tunnel_secret="one"), client(tunnel={"tunnel_secret": "two"}))
+    p.run(20_000)
+    assert p.dialer.fault.layer == "tunnel-auth"
+    assert p.shell.said("dialling again") >= 2
+
+
+def test_unreachable_lns_then_the_next_one():
+    tree = client(tunnel={"server": ["nowhere", "lns"]})
+    p = Pair(client_tree=tree)
+    assert p.run(60_000, p.up)
+    assert p.shell.said("no answer to SCCRQ") == 1
+
+
+def test_unknown_name_is_a_dns_fault():
+    p = Pair()
+    p.shell.names["lns"] = None
+    p.dialer.stop(None, p.world.now)
+    p.dialer.start(p.world.now)
+    p.run(1000)
+    assert p.dialer.fault.layer == "dns"
+    p.shell.names["lns"] = ["lns"]  # DNS is asked again on every dial
+    assert p.run(20_000, p.up)
+
+
+def test_lns_dies_and_returns():
+    p = Pair(client_tree=client(tunnel={"hello_interval": 10}, call={"lcp_echo_interval": 5}))
+    assert p.run(5000, p.up)
+    p.net.link.up = False
+    assert p.run(120_000, lambda: p.dialer.tunnel is None)
+    assert p.shell.said("LCP") or p.shell.said("lcp: ")
+    p.net.link.up = True
+    assert p.run(120_000, p.up)
+
+
+def test_shutdown_is_orderly():
+    p = Pair()
+    assert p.run(5000, p.up)
+    p.node.stop(p.world.now)
+    assert not p.node.stopped(p.world.now)
+    assert p.run(1000, lambda: p.node.stopped(p.world.now))
+    p.run(100)
+    assert not p.lns.lns.callers
+    assert p.lns.lns.pool._used == set()
+    p.node.close()
+    assert p.shell.interfaces[0].closed
+
+
+def test_lns_shuts_down_and_client_dials_again():
+    p = Pair()
+    assert p.run(5000, p.up)
+    p.lns.stop(p.world.now)
+    p.run(500)
+    assert p.call.settings is None
+    assert p.run(60_000, p.up)
