@@ -35,7 +35,8 @@ class Owner:
         event = self.endpoint.next_event()
         while event is not None:
             name, source, detail = event
-            self.seen.append(name)
+            if name != "tunnel-gone":
+                self.seen.append(name)
             if name == "call-offered":
                 source.accept(now)
             elif name == "call-up":

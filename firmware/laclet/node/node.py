@@ -78,7 +78,7 @@ class Node:
         """True when nothing is left to wait for after stop()."""
         if ticks.due(self._stop_at, now):
             return True
-        return all([tunnel.state >= LINGER for tunnel in self.tunnels()])
+        return all(tunnel.state >= LINGER for tunnel in self.tunnels())
 
     def close(self):
         """Give back interfaces, lines and sockets."""
