@@ -20,10 +20,11 @@ class Address(Option):
     """
 
     def __init__(self, link, address, peer_address):
-        super().__init__(ADDRESS, "addr", address or NONE)
+        super().__init__(ADDRESS, "addr", address or (NONE if peer_address is None else None))
+        self.gives = peer_address is not None
         self._link = link
         self._peer_address = peer_address
-        self._for_peer = None
+        self._for_peer = None  # the address that this negotiation gives
 
     def begin(self):
         self.ours = self.wish
@@ -31,15 +32,13 @@ class Address(Option):
         self._for_peer = give(self._link.peer_name) if callable(give) else give
 
     def judge(self, value, now):
-        if len(value) != 4:
-            return self._for_peer or NONE
-        if self._for_peer is not None:
+        if self.gives:
             return self._for_peer
-        # It has its own address, or none: then we have none for it either (a Nak with 0.0.0.0 would lead nowhere).
-        return value if value != NONE else None
+        # The peer has its own address, or none: we have none for it (a Nak with 0.0.0.0 would lead nowhere).
+        return value if len(value) == 4 and value != NONE else None
 
     def naked(self, value, now):
-        if self._peer_address is None and len(value) == 4 and value != NONE:
+        if not self.gives and len(value) == 4 and value != NONE:
             self.ours = value
             self.wish = value  # what we were given is what we ask next time
 
@@ -70,7 +69,6 @@ class Ipcp(Ncp):
     def __init__(self, link, address, peer_address, dns, want_dns, nbns):
         super().__init__(link)
         self.address = self.add(Address(link, address, peer_address))
-        self._asks = address is None or peer_address is None
         self._want_dns = want_dns
         for i in range(2):
             server = dns[i] if i < len(dns) else None
@@ -82,12 +80,15 @@ class Ipcp(Ncp):
                 self.add(Server(NBNS[i], "wins%d" % (i + 1), None, nbns[i]))
 
     def agreed(self, now):
-        if self._asks and self.address.ours in (None, NONE):
-            self.link.fail(
-                Fault(IPCP, "the peer gave us no address", hint="set address, if it expects us to know it"), now
-            )
-            return False
-        return True
+        fault = None
+        if self.address.gives:
+            if self.address.peers is None:
+                fault = Fault(IPCP, "the peer did not take an address", hint="is there one left for it?")
+        elif (self.address.ours or self.address.wish) == NONE:
+            fault = Fault(IPCP, "the peer gave us no address", hint="set address, if the peer expects us to know it")
+        if fault is not None:
+            self.link.fail(fault, now)
+        return fault is None
 
     def settings(self):
         """``{"family": 4, "local", "remote": 4 bytes (remote 0.0.0.0: unknown), "dns": [4 bytes], "mtu": bytes}``."""
@@ -96,7 +97,7 @@ class Ipcp(Ncp):
             dns = [o.ours for o in self.options if o.type in DNS and o.ours not in (None, NONE)]
         return {
             "family": 4,
-            "local": self.address.ours or NONE,
+            "local": self.address.ours or self.address.wish or NONE,
             "remote": self.address.peers or NONE,
             "dns": dns,
             "mtu": self.link.mtu,

@@ -5,7 +5,7 @@ from ..fault import AUTH, LCP, Fault
 from ..port import HEADROOM, Port, frame_buffer
 from ..wire import ppp
 from . import auth as methods
-from .automaton import CLOSING, OPENED, REQ_SENT, STARTING, STATES
+from .automaton import CLOSING, OPENED, REQ_SENT, STATES
 from .ipcp import Ipcp
 from .lcp import Lcp
 
@@ -34,9 +34,9 @@ class PppLink(Port):
     ``echo_interval``, ``echo_failure``  LCP Echo-Request every so many ms (0: never); dead after so many unanswered
     ``accm``          4 bytes when an asynchronous line is joined: ask this ACCM, PFC and ACFC; None otherwise
 
-    Events: ``("up", link, settings)`` when an NCP opens (``Ipcp.settings``), and again after a renegotiation, in place of
-    the former; ``("down", link, Fault)`` once when the link has ended: the owner then takes the lower layer down;
-    ``("timer", link, None)`` when poll_at() has moved earlier.
+    Events: ``("up", link, settings)`` when an NCP opens (``Ipcp.settings``), and again after a renegotiation, which
+    replaces the former; ``("down", link, Fault)`` once when the link has ended: the owner then takes the lower layer
+    down; ``("timer", link, None)`` when poll_at() has moved earlier.
     """
 
     def __init__(
@@ -85,18 +85,20 @@ class PppLink(Port):
         self._announced = None  # the deadline the owner knows of
         self._reported = True  # the owner knows that the link is down
         self._tx = frame_buffer(MAX_CONTROL)
-        self._prover = None
-        self._verifier = None
-        self._proven = False
-        self._verified = False
+        self._proven = False  # the peer believes us, or does not ask
+        self._verified = False  # we believe the peer, or do not ask
+        self.challenge = b""  # the CHAP challenge we sent: one that comes back is never answered
         self.lcp = Lcp(self, mru, accm, echo_interval, echo_failure)
         self.ncps = []
+        self.roles = []  # of authentication, while LCP is Opened
+        self.machines = [self.lcp]  # everything with poll_at() and on_timer(now)
         self.inputs = {ppp.LCP: self.lcp.receive}  # protocol -> f(buf, at, end, now)
         self.add_ncp(Ipcp(self, address, peer_address, dns, want_dns, nbns))
 
     def add_ncp(self, ncp):
         """Let one more network protocol be negotiated; before ``open``."""
         self.ncps.append(ncp)
+        self.machines.append(ncp)
         self.inputs[ncp.protocol] = ncp.receive
         if ncp.data_protocol:
             self.inputs[ncp.data_protocol] = ncp.carry_in
@@ -117,14 +119,13 @@ class PppLink(Port):
     def lower_up(self, now):
         """What is joined to us carries frames now: the first Configure-Request leaves at once."""
         self.fault = None
-        self._blamed = None
-        self._reported = False
         self.lcp.up(now)
         self._rearm()
 
     def lower_down(self, now):
         """What is joined to us carries no more frames."""
-        self.blame(Fault(LCP, "the line below went down"))
+        if self.lcp.why is None:
+            self.lcp.why = Fault(LCP, "the line below went down")
         self.lcp.down(now)
         self._report()
 
@@ -157,7 +158,7 @@ class PppLink(Port):
             if handler is not None:
                 handler(buf, at, end, now)
             else:
-                self._unknown(protocol, buf, at, end, now)
+                self._other(protocol, buf, at, end, now)
             if protocol >= NETWORK_CONTROL:
                 self._rearm()
 
@@ -179,26 +180,15 @@ class PppLink(Port):
 
     def poll_at(self):
         """The deadline of whichever machine comes first."""
-        at = self.lcp.poll_at()
-        if self._prover is not None:
-            at = ticks.soonest(at, self._prover.poll_at())
-        if self._verifier is not None:
-            at = ticks.soonest(at, self._verifier.poll_at())
-        if self.network:
-            for ncp in self.ncps:
-                at = ticks.soonest(at, ncp.poll_at())
+        at = None
+        for machine in self.machines:
+            at = ticks.soonest(at, machine.poll_at())
         return at
 
     def on_timer(self, now):
         """Let every machine look at its deadline."""
-        self.lcp.on_timer(now)
-        if self._prover is not None:
-            self._prover.on_timer(now)
-        if self._verifier is not None:
-            self._verifier.on_timer(now)
-        if self.network:
-            for ncp in self.ncps:
-                ncp.on_timer(now)
+        for machine in list(self.machines):  # one may bring others down
+            machine.on_timer(now)
         self._announced = self.poll_at()
 
     def phase(self):
@@ -260,34 +250,43 @@ class PppLink(Port):
             self.fault = fault
         self.lcp.close(now, fault.cause.encode()[:MAX_REJECTED])
 
+    def lcp_begins(self):
+        """LCP negotiates, for the first time or again."""
+        self._blamed = None
+        self._reported = False
+
     def lcp_up(self, now):
         """LCP is Opened: authenticate, whoever has to."""
-        value = self.lcp.authentication.peers
-        self._proven = value is None
-        self._prover = methods.load(value).Prover(self) if value is not None else None
-        value = self.lcp.authentication.ours
+        lcp = self.lcp
+        self.mtu = min(self._own_mtu, lcp.peer_mru())
+        value = lcp.authentication.ours
         self._verified = value is None
-        self._verifier = methods.load(value).Verifier(self) if value is not None else None
-        self.mtu = min(self._own_mtu, self.lcp.peer_mru())
-        if self._verifier is not None:
-            self._verifier.start(now)
-        if self._prover is not None:
-            self._prover.start(now)
+        if value is not None:
+            self.roles.append(methods.load(value).Verifier(self))
+        value = lcp.authentication.peers
+        self._proven = value is None
+        if value is not None:
+            self.roles.append(methods.load(value).Prover(self))
+        self.machines.extend(self.roles)
+        for role in self.roles:
+            role.start(now)
         self._authenticated(now)
 
     def lcp_down(self, now):
         """LCP left Opened: everything above it is down."""
         self.network = False
-        self._prover = None
-        self._verifier = None
         self.peer_name = b""
+        self.challenge = b""
+        for role in self.roles:
+            role.settle()
+            self.machines.remove(role)
+        self.roles = []
         for ncp in self.ncps:
             ncp.down(now)
 
     def lcp_finished(self, now):
         """LCP is done: the lower layer is needed no longer."""
-        if self.lcp.state != STARTING:
-            self._report()
+        self._report()
 
     def answered(self, now):
         """Our credentials are on their way: the first network request flies with them (they mostly are right)."""
@@ -314,8 +313,6 @@ class PppLink(Port):
 
     def ncp_up(self, ncp, now):
         """An NCP is Opened."""
-        self._blamed = None
-        self._reported = False
         settings = ncp.settings()
         if settings is not None:
             self.event("up", settings)
@@ -326,9 +323,9 @@ class PppLink(Port):
     def ncp_finished(self, ncp, now):
         """An NCP gave up: the link is of no use when it was the last."""
         for other in self.ncps:
-            if other.negotiating():
+            if other.version and other.negotiating():
                 return
-        self.fail(self._blamed or Fault(ncp.layer, "closed"), now)
+        self.fail(ncp.why or Fault(ncp.layer, "closed"), now)
 
     def protocol_rejected(self, protocol, now):
         """The peer does not speak this protocol (§5.7)."""
@@ -339,8 +336,8 @@ class PppLink(Port):
                 else:
                     self.drop("Protocol-Reject of an early request")
                 return
-        for role in (self._prover, self._verifier):
-            if role is not None and role.protocol == protocol:
+        for role in self.roles:
+            if role.protocol == protocol:
                 self.fail(Fault(AUTH, "the peer does not speak the protocol it agreed to"), now)
                 return
         if protocol == ppp.LCP:
@@ -348,17 +345,20 @@ class PppLink(Port):
         else:
             self.drop("Protocol-Reject of a protocol we did not use")
 
-    def _unknown(self, protocol, buf, at, end, now):
-        for role in (self._prover, self._verifier):
-            if role is not None and role.protocol == protocol and role.receive(buf, at, end, now):
-                return
-        if protocol in (ppp.PAP, ppp.CHAP, ppp.EAP):
+    def _other(self, protocol, buf, at, end, now):
+        """A packet of authentication, or of a protocol that nobody here speaks (§5.7)."""
+        ours = False
+        for role in self.roles:
+            if role.protocol == protocol:
+                ours = True
+                if role.receive(buf, at, end, now):
+                    return
+        if ours:
             self.drop("authentication packet unasked for")
             return
         self.drop("unknown protocol")
-        if self.network:
-            data = bytes((protocol >> 8, protocol & 0xFF)) + bytes(buf[at : min(end, at + MAX_REJECTED)])
-            self.send(ppp.LCP, ppp.PROTOCOL_REJECT, self.lcp.next_identifier(), data, now)
+        data = bytes((protocol >> 8, protocol & 0xFF)) + bytes(buf[at : min(end, at + MAX_REJECTED)])
+        self.send(ppp.LCP, ppp.PROTOCOL_REJECT, self.lcp.next_identifier(), data, now)
 
     def _rearm(self):
         at = self.poll_at()
@@ -369,7 +369,7 @@ class PppLink(Port):
     def _report(self):
         if not self._reported:
             self._reported = True
-            self.event("down", self.fault or self._blamed or Fault(LCP, "closed"))
+            self.event("down", self.fault or self._blamed or self.lcp.why or Fault(LCP, "closed"))
 
 
 def _options(protocol):

@@ -39,6 +39,15 @@ class Ncp(Negotiation):
         else:
             self.reject(now)
 
+    def poll_at(self):
+        """Before the link lets it speak, an early request waits."""
+        return self._deadline if self.link.network else None
+
+    def on_timer(self, now):
+        """Fire the restart timer when it is due."""
+        if self.link.network:
+            super().on_timer(now)
+
     def carry_in(self, buf, at, end, now):
         """A packet of our network came out of the link."""
         link = self.link

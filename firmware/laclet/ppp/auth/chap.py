@@ -42,6 +42,9 @@ class Prover(Role):
         if not value:
             self.link.drop("CHAP challenge of no length or beyond the packet")
             return
+        if value == self.link.challenge:
+            self.link.drop("our own CHAP challenge reflected")
+            return
         name = bytes(buf[at + 1 + len(value) : end])
         answer = self.respond(identifier, value, name)
         self.silence = "no answer to the CHAP Response"
@@ -98,7 +101,7 @@ class Verifier(Role):
         self._identifier = self.link.next_identifier()
         self._challenge = self.challenge()
         self._verdict = None
-        value = self._challenge
+        value = self.link.challenge = self._challenge
         self.say(CHALLENGE, self._identifier, bytes((len(value),)) + value + self.link.name, now)
 
     def _on_response(self, identifier, buf, at, end, now):
