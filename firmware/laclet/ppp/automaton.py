@@ -238,8 +238,12 @@ class Automaton:
     def _on_terminate_request(self, buf, at, end, now):
         self._reply = (0, buf[at + 1], b"")
         if self.state >= REQ_SENT and self.why is None:
-            self.why = Fault(self.layer, "the peer closed it", clean(buf[at + 4 : end]))
+            self.why = Fault(self.blamed_layer(), "the peer closed it", clean(buf[at + 4 : end]))
         self._step("RTR", now)
+
+    def blamed_layer(self):
+        """The layer that a fault names when the peer closes this protocol."""
+        return self.layer
 
     def _on_terminate_ack(self, buf, at, end, now):
         self._step("RTA", now)

@@ -170,6 +170,9 @@ class Lcp(Negotiation):
         value = self.mru.peers
         return DEFAULT_MRU if value is None else value[0] << 8 | value[1]
 
+    def blamed_layer(self):
+        return AUTH if self.link.phase() == "Authenticate" else self.layer
+
     # -- the link hears of it -----------------------------------------------------------------------
 
     def begin(self):

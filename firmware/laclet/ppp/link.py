@@ -1,7 +1,7 @@
 """One PPP link: LCP, authentication, network protocols (RFC 1661 §3), as a frame port with IP above it."""
 
 from .. import ticks
-from ..fault import AUTH, LCP, Fault
+from ..fault import AUTH, LCP, Fault, clean
 from ..port import HEADROOM, Port, frame_buffer
 from ..wire import ppp
 from . import auth as methods
@@ -81,6 +81,8 @@ class PppLink(Port):
         self.fault = None  # why this link is being closed
         self.network = False  # authenticated: network protocols may speak (Network phase)
         self._own_mtu = mtu or mru
+        self._asynchronous = accm is not None
+        self._pfc = False  # network frames leave with a protocol field of one byte (§6.5)
         self._blamed = None  # what went wrong on the way, in case nothing better is known
         self._announced = None  # the deadline the owner knows of
         self._reported = True  # the owner knows that the link is down
@@ -173,8 +175,11 @@ class PppLink(Port):
                     self.drop("not joined")
                 else:
                     buf[start - 1] = ncp.data_protocol
-                    buf[start - 2] = 0
-                    self.joined.carry(buf, start - 2, end, now)
+                    start -= 1
+                    if not self._pfc:
+                        start -= 1
+                        buf[start] = 0
+                    self.joined.carry(buf, start, end, now)
                 return
         self.drop("IP packet before its NCP is open")
 
@@ -199,13 +204,14 @@ class PppLink(Port):
         return "Terminate" if state >= CLOSING else "Dead"
 
     def status(self):
-        """For people: plain values, no secrets."""
+        """For people: plain values, no secrets. ``auth``: how we prove ourselves, and how the peer does."""
         return {
             "phase": self.phase(),
             "lcp": STATES[self.lcp.state],
             "ncps": {ncp.layer: STATES[ncp.state] for ncp in self.ncps},
             "options": {p.layer: _options(p) for p in [self.lcp] + self.ncps},
-            "peer_name": self.peer_name,
+            "auth": [_title(self.lcp.authentication.peers), _title(self.lcp.authentication.ours)],
+            "peer_name": clean(self.peer_name),
             "identification": self.lcp.identification,
             "mtu": self.mtu,
             "fault": str(self.fault) if self.fault else "",
@@ -259,6 +265,7 @@ class PppLink(Port):
         """LCP is Opened: authenticate, whoever has to."""
         lcp = self.lcp
         self.mtu = min(self._own_mtu, lcp.peer_mru())
+        self._pfc = self._asynchronous and lcp.pfc.peers is not None
         value = lcp.authentication.ours
         self._verified = value is None
         if value is not None:
@@ -379,6 +386,10 @@ def _options(protocol):
         if option.ours is not None or option.peers is not None:
             agreed[option.name] = (_hex(option.ours), _hex(option.peers))
     return agreed
+
+
+def _title(value):
+    return methods.title(value) if value is not None else "none"
 
 
 def _hex(value):
