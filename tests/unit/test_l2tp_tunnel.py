@@ -126,13 +126,70 @@ def test_length_and_sequence_bits():
     world.run(100)
     assert [f[4] for f in b.sessions[0].joined.frames] == [0, 1, 2]
     assert b.sessions[0].sequencing  # asked for in the ICCN
-    # A repetition and a late packet are dropped, a gap is counted.
+
+
+def sequenced():
+    """An established pair: (world, session, feed, seen); feed(ns) brings a data packet with that Ns, seen() what came."""
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(sequencing=True), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
     session = b.sessions[0]
-    for ns in (2, 1, 5):
-        buf, start, end = frame(b"\xff\x03\x00\x21!")
+
+    def feed(ns):
+        buf, start, end = frame(b"\xff\x03\x00\x21" + bytes([ns >> 8, ns & 0xFF]))
         session.receive_data(buf, start, end, ns, world.now)
-    assert session.drops == {"late or repeated": 2}
-    assert session.lost == 2
+
+    def seen():
+        return [f[4] << 8 | f[5] for f in session.joined.frames]
+
+    return world, session, feed, seen
+
+
+def test_reordered_packets_are_delivered_in_order():
+    world, session, feed, seen = sequenced()
+    for ns in (65534, 0, 65535, 2, 3, 1, 4):
+        feed(ns)
+    assert seen() == [65534, 65535, 0, 1, 2, 3, 4]
+    assert session.reorder.lost == 0 and session.drops == {}
+    for ns in (4, 2, 65535):
+        feed(ns)
+    assert session.drops == {"late or repeated": 3}
+
+
+def test_a_missing_packet_is_waited_for_and_then_given_up():
+    world, session, feed, seen = sequenced()
+    for ns in (10, 12, 13):
+        feed(ns)
+    assert seen() == [10]
+    world.run(99)
+    assert seen() == [10]
+    world.run(5)
+    assert seen() == [10, 12, 13] and session.reorder.lost == 1
+    feed(11)
+    assert session.drops == {"late or repeated": 1}
+
+
+def test_reordering_is_bounded():
+    world, session, feed, seen = sequenced()
+    feed(0)
+    for ns in range(2, 40, 2):
+        feed(ns)
+        assert len(session.reorder._held) <= 8
+    world.run(3000)
+    assert seen() == [0, *range(2, 40, 2)]
+    assert session.reorder.lost == 19
+
+
+def test_a_ringing_call_is_answered_only_when_the_lns_accepts():
+    world, net, a, b = pair()
+    tunnel = a.endpoint.open(LNS, options(), world.now)
+    session = tunnel.ringing_call(world.now, calling=b"5551234", physical=3)
+    world.run(2000)
+    assert "call-accepted" in a.seen and not b.sessions
+    session.tx_speed, session.rx_speed = 33600, 28800
+    session.connected(world.now)
+    world.run(1000)
+    assert (b.sessions[0].tx_speed, b.sessions[0].rx_speed, b.sessions[0].calling) == (33600, 28800, b"5551234")
 
 
 def test_secret_on_both_sides():

@@ -8,6 +8,7 @@ from ..port import Port
 from ..wire import avp
 from ..wire.l2tp import CDN, ICCN, ICRP, ICRQ, OCCN, OCRP, OCRQ, SLI, VERSION, WEN, L, S, message_name
 from . import results
+from .reorder import Reorder
 from .tables import (
     ACCEPT,
     BAD,
@@ -65,12 +66,11 @@ class Session(Port):
         self._header = bytearray(14)
         self._header_size = 0
         self._ns = 0
-        self._expected = 0
+        self.reorder = None  # a Reorder, once the peer sends sequence numbers
         self.rx_packets = 0
         self.tx_packets = 0
         self.rx_bytes = 0
         self.tx_bytes = 0
-        self.lost = 0  # packets that sequence numbers showed missing
 
     # -- for the owner ------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class Session(Port):
         self._do(ACCEPT, now)
 
     def connected(self, now):
-        """The bearer of an outgoing call has answered: OCCN."""
+        """The bearer is there: OCCN for an outgoing call, ICCN for one that rang."""
         self._do(CONNECT, now)
 
     def close(self, fault, now, result=results.CDN_ADMIN, message=""):
@@ -106,7 +106,7 @@ class Session(Port):
             "tx_packets": self.tx_packets,
             "rx_bytes": self.rx_bytes,
             "tx_bytes": self.tx_bytes,
-            "lost": self.lost,
+            "lost": self.reorder.lost if self.reorder is not None else 0,
             "drops": dict(self.drops),
         }
 
@@ -144,15 +144,17 @@ class Session(Port):
             self.drop("no call")
             return
         if ns >= 0:
-            ahead = (ns - self._expected) & 0xFFFF
-            if ahead >= 0x8000:
-                self.drop("late or repeated")
-                return
-            self.lost += ahead
-            self._expected = (ns + 1) & 0xFFFF
-            if not self.sequencing:  # §5.4: the LNS turns it on by using it
-                self.sequencing = True
-                self._make_header()
+            if self.reorder is None:
+                self.reorder = Reorder(self)
+                if not self.sequencing:  # §5.4: whoever is sent sequence numbers uses them from then on
+                    self.sequencing = True
+                    self._make_header()
+            self.reorder.receive(buf, start, end, ns, now)
+        else:
+            self.deliver(buf, start, end, now)
+
+    def deliver(self, buf, start, end, now):
+        """Hand a frame to the port we are joined to; in order, when the call is sequenced."""
         self.rx_packets = (self.rx_packets + 1) & _COUNTER
         self.rx_bytes = (self.rx_bytes + end - start) & _COUNTER
         joined = self.joined
@@ -197,10 +199,12 @@ class Session(Port):
 
     def poll_at(self):
         """Deadline of the next on_timer()."""
-        return self._expire_at
+        return self._expire_at if self.reorder is None else ticks.soonest(self._expire_at, self.reorder.deadline)
 
     def on_timer(self, now):
-        """The peer let the time for its answer pass."""
+        """The peer let the time for its answer pass; or a packet that was waited for does not come."""
+        if self.reorder is not None:
+            self.reorder.on_timer(now)
         if ticks.due(self._expire_at, now):
             self.fault = Fault(SESSION, "no answer to the call request in time")
             self._result = (results.CDN_TIMEOUT, 0, "")
@@ -382,6 +386,9 @@ class Session(Port):
     def _offer(self, now):
         self.tunnel.endpoint.event("call-offered", self, self._avps)
 
+    def _accepted(self, now):
+        self.tunnel.endpoint.event("call-accepted", self, self._avps)
+
     def _call_up(self, now):
         self._make_header()
         self.tunnel.endpoint.event("call-up", self, self._avps)
@@ -401,4 +408,5 @@ class Session(Port):
         _offer,
         _call_up,
         _clear,
+        _accepted,
     )

@@ -15,7 +15,7 @@ ACKED = 35  # everything we sent has been acknowledged
 EXPIRE = 36  # the time for this state is over
 DEAD = 37  # the control channel gave up; a call: its tunnel is no more
 ACCEPT = 38  # the owner takes the call that the peer asks for
-CONNECT = 39  # the bearer answered (outgoing call at the LAC)
+CONNECT = 39  # the bearer answered (at the LAC)
 LOSE = 40  # the peer's SCCRQ wins the tie (§4.4.3 Tie Breaker)
 
 
@@ -92,7 +92,7 @@ WAIT_TUNNEL = 7
 WAIT_REPLY = 8
 WAIT_CONNECT = 9
 OFFERED = 10  # the peer asks for a call; our owner thinks about it
-WAIT_CS_ANSWER = 11  # the bearer is being dialled
+WAIT_CS_ANSWER = 11  # the bearer is being dialled, or answered
 CALL_STATES = {
     IDLE: "idle",
     WAIT_TUNNEL: "wait-tunnel",
@@ -114,6 +114,7 @@ SEND_CDN = 7
 OFFER = 8
 CALL_UP = 9
 CLEAR = 10  # the peer or the tunnel ended it: nothing to send
+ACCEPTED = 11  # the LNS takes the call: answer the bearer now
 
 
 def _clearing(*states):
@@ -137,6 +138,23 @@ LAC_INCOMING = _table(
     (ESTABLISHED, ICRP, SEND_CDN, GONE),
     (ESTABLISHED, ICCN, SEND_CDN, GONE),
     *_clearing(WAIT_REPLY, ESTABLISHED),
+)
+
+# A modem still rings: it is answered only when the LNS has accepted the call (§5.2.1, §7.4).
+LAC_RINGING = _table(
+    (IDLE, OPEN, 0, WAIT_TUNNEL),
+    (WAIT_TUNNEL, OPEN, SEND_ICRQ, WAIT_REPLY),
+    (WAIT_TUNNEL, CLOSE, CLEAR, GONE),
+    (WAIT_TUNNEL, DEAD, CLEAR, GONE),
+    (WAIT_REPLY, ICRP, ACCEPTED, WAIT_CS_ANSWER),
+    (WAIT_REPLY, ICRQ, SEND_CDN, GONE),
+    (WAIT_REPLY, ICCN, SEND_CDN, GONE),
+    (WAIT_CS_ANSWER, CONNECT, SEND_ICCN, ESTABLISHED),
+    (WAIT_CS_ANSWER, ICRP, SEND_CDN, GONE),
+    (ESTABLISHED, ICRQ, SEND_CDN, GONE),
+    (ESTABLISHED, ICRP, SEND_CDN, GONE),
+    (ESTABLISHED, ICCN, SEND_CDN, GONE),
+    *_clearing(WAIT_REPLY, WAIT_CS_ANSWER, ESTABLISHED),
 )
 
 LNS_INCOMING = _table(

@@ -37,6 +37,7 @@ from .tables import (
     IDLE,
     LAC_INCOMING,
     LAC_OUTGOING,
+    LAC_RINGING,
     LINGER,
     LNS_INCOMING,
     LNS_OUTGOING,
@@ -128,6 +129,11 @@ class Tunnel:
         ``about``: attributes of Session to set before it is asked for (called, calling, sub_address, tx_speed …).
         """
         return self._call(LAC_INCOMING, about, now)
+
+    def ringing_call(self, now, **about):
+        """As LAC: a call that still rings. The event call-accepted says that the LNS takes it; then answer the bearer,
+        and say ``connected``."""
+        return self._call(LAC_RINGING, about, now)
 
     def outgoing_call(self, now, **about):
         """As LNS: ask the LAC to place a call (§5.2.2). Returns the Session or None."""
