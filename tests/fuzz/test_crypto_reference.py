@@ -15,7 +15,7 @@ from laclet.crypto.des import encrypt
 from laclet.crypto.md4 import md4
 from laclet.crypto.pure_md5 import md5 as pure_md5
 from laclet.crypto.pure_sha1 import sha1 as pure_sha1
-from laclet.crypto.rc4 import Rc4
+from laclet.crypto.rc4 import PureRc4, Rc4
 
 DATA = st.binary(max_size=300)
 
@@ -39,13 +39,16 @@ def test_des(key, block):
 
 
 @settings(max_examples=50)
-@given(st.binary(min_size=5, max_size=64), st.lists(st.binary(max_size=400), max_size=4))
-def test_rc4(key, pieces):
-    ours, theirs = Rc4(key), ARC4.new(key)
+@given(st.sampled_from((8, 16)), st.binary(min_size=16, max_size=16), st.lists(st.binary(max_size=400), max_size=4))
+def test_rc4(size, key, pieces):
+    theirs = ARC4.new(key[:size])
+    ours = [PureRc4(key[:size]), Rc4(key[:size])]
     for piece in pieces:
-        buf = bytearray(piece)
-        ours.crypt(buf, 0, len(buf))
-        assert buf == theirs.encrypt(piece)
+        expected = theirs.encrypt(piece)
+        for cipher in ours:
+            buf = bytearray(piece)
+            cipher.crypt(buf, 0, len(buf))
+            assert buf == expected
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))

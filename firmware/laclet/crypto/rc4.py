@@ -1,4 +1,4 @@
-"""RC4 in place, for MPPE (RFC 3078): the platform's where the package cryptography offers it, plain Python elsewhere."""
+"""RC4 in place, for MPPE (RFC 3078): OpenSSL's where the package cryptography is, plain Python elsewhere."""
 
 
 class PureRc4:
