@@ -1,6 +1,7 @@
 """A shell on the virtual clock: what a node asks for, made of the simulated network. Runs on MicroPython too."""
 
 from laclet.fault import DNS, Fault
+from laclet.ip.host import Host
 from laclet.node.config import check
 from laclet.node.node import Node
 
@@ -49,18 +50,17 @@ class SimShell:
         return interface
 
 
-class Interface:
-    """A Host above a link, and whether it is up."""
+class Interface(Host):
+    """The IP side of a link: a host in user space."""
 
     def __init__(self, link):
-        self.link = link
+        super().__init__(link)
         self.settings = None
         self.closed = False
-        self.host = None
 
     def up(self, settings, peer, now):
         self.settings = settings
-        self.host = None
+        self.address = settings["local"]
 
     def down(self):
         self.settings = None
@@ -68,9 +68,14 @@ class Interface:
     def close(self):
         self.closed = True
 
-    def receive_ip(self, buf, start, end, now):
-        if self.host is not None:
-            self.host.receive_ip(buf, start, end, now)
+    def pings(self, address, count, world, spacing=200):
+        """Send ``count`` pings over the link; how many came back. Takes simulated time."""
+        self.events.clear()
+        for _ in range(count):
+            self.ping(address, world.now)
+            world.run(spacing)
+        world.run(3000)
+        return len([1 for event in self.events if event[0] == "pong"])
 
 
 def make(world, network, host, tree, names=None):
