@@ -1,0 +1,444 @@
+"""IPsec as a carrier of L2TP (RFC 3193): datagrams in clear above, IKEv1 and ESP below; nothing leaves in clear.
+
+Above stands an L2TP ``Endpoint``: it calls ``send``, and takes what arrives. Below stand up to three carriers, each behind
+an ``Inlet``: ``ike`` (UDP 500), ``natt`` (UDP 4500), and ``esp`` where the shell has raw sockets. Without ``esp``, ESP
+always travels in UDP.
+"""
+
+from ... import ticks
+from ...fault import IKE, Fault
+from ...port import HEADROOM, TAILROOM
+from . import payload as p
+from . import tables
+from .esp import SEQUENCE_REKEY, UDP_HEADER
+from .peer import Peer
+from .phase1 import NO_COOKIE, Phase1
+from .proposals import DEFAULT_ESP, DEFAULT_IKE, parse
+
+# Strangers in the middle of phase 1: what a flood of first messages can cost; the oldest unproved one makes room.
+MAX_HALF_OPEN = 16
+# Peers at a time.
+MAX_PEERS = 1024
+# The longest IKE message that is looked at: with pre-shared keys the longest seen has 1.2 kB.
+_MAX_IKE = 4096
+# A stranger can make us tell of a fault so often (ms).
+_FAULT_INTERVAL = 1000
+
+
+class Policy:
+    """What is offered and accepted. Lives in seconds; ``psk`` in bytes is never shown.
+
+    ``accept``: answer strangers; ``aggressive``: use, or answer, aggressive mode; ``identity``: ``(ID type, bytes)``
+    instead of our address; ``dpd_interval`` in ms, 0 for never; ``port``: UDP port of L2TP here.
+    """
+
+    def __init__(self, psk, ike=None, esp=None):
+        self.psk = psk
+        self.ike = ike or parse("ipsec_ike", DEFAULT_IKE)[0]
+        self.esp = esp or parse("ipsec_esp", DEFAULT_ESP)[0]
+        self.ike_life = 28800
+        self.esp_life = 3600
+        self.dpd_interval = 30000
+        self.port = 1701
+        self.identity = None
+        self.accept = False
+        self.aggressive = False
+        self.force_encaps = False
+
+
+class Inlet:
+    """A lower carrier and what it is for; the shell hands it the datagrams that come. ``local``: our (host, port), or None."""
+
+    def __init__(self, take):
+        self.carrier = None
+        self.local = None
+        self.receive = take  # receive(buf, start, end, addr, now)
+
+    def host(self):
+        """Our address as text, or "" where it is not known."""
+        return self.local[0] if self.local else ""
+
+
+class Ipsec:
+    """The carrier. Events: ``ike-up`` addr · ``ike-renewed`` addr · ``ike-down`` (addr, Fault) · ``ike-fault`` (addr, Fault)."""
+
+    def __init__(self, policy, random, events=None):
+        self.policy = policy
+        self.random = random
+        self.events = [] if events is None else events
+        self.owner = None  # free for the node
+        self.armed = None  # for Timers
+        self.drops = {}  # reason -> count; reasons are literals in the code
+        self.endpoint = None  # what stands above: receive(buf, start, end, addr, now)
+        self.kernel = None  # does ESP instead of us: install(peer, pair), remove(pair), send(buf, start, end, addr)
+        self.on_keys = None  # told of every key, for those who want to read their own captures: on_keys(kind, …)
+        self.ike = Inlet(self._receive_ike)
+        self.natt = Inlet(self._receive_natt)
+        self.esp = Inlet(self._receive_esp)
+        self.peers = []
+        self._above = {}  # address as L2TP knows it -> Peer
+        self._spis = {}  # SPI we receive on, as an int -> Pair
+        self._sas = {}  # initiator's cookie -> Phase1
+        self._half_open = []  # Phase1 objects of strangers, the oldest first
+        self._number = 0  # of the last peer that called
+        self._fault_at = None  # when a stranger may cause the next fault
+        self._now = 0  # the last tick seen: send() has none
+
+    # -- carrier ----------------------------------------------------------------------------------------
+
+    def connect(self, addr, now):
+        """Negotiate with the L2TP peer at ``addr`` unless there is an SA already; ``ike-up`` or ``ike-down`` follows."""
+        self._now = now
+        peer = self._above.get(addr)
+        if peer is None:
+            peer = Peer(self, self.ike, (addr[0], p.PORT_IKE) + addr[2:], addr, addr[1])
+            self.peers.append(peer)
+            self._above[addr] = peer
+        peer.connect(now)
+        self._arm()
+
+    def disconnect(self, addr):
+        """Delete the SAs with the peer at ``addr``, and tell it so."""
+        peer = self._above.get(addr)
+        if peer is not None:
+            peer.close()
+            peer.forget()
+            self._remove(peer)
+
+    def close(self):
+        """Delete all SAs and close what is below."""
+        for peer in list(self.peers):
+            self.disconnect(peer.above)
+        for inlet in (self.ike, self.natt, self.esp):
+            if inlet.carrier is not None:
+                inlet.carrier.close()
+
+    def settle(self, addr):
+        """The address is final; there is nothing to connect, for IKE and ESP use several ports."""
+
+    def send(self, buf, start, end, addr):
+        """A datagram for the peer at ``addr``: sealed and sent, held for a pair under way, or dropped; never in clear."""
+        peer = self._above.get(addr)
+        if peer is None:
+            self.drop("no SA")
+        elif peer.out is None:
+            self._hold(peer, buf, start, end)
+        elif self.kernel is not None:
+            self.kernel.send(buf, start, end, addr)
+        else:
+            self._seal(peer, buf, start, end, addr[1])
+
+    def _hold(self, peer, buf, start, end):
+        """Keep one datagram until it can be sealed: the newest, for it carries the newest Nr."""
+        if not peer.negotiating():
+            self.drop("no SA")
+            return
+        if peer.held:
+            self.drop("held one replaced")
+        copy = bytearray(HEADROOM + end - start + TAILROOM)
+        copy[HEADROOM : HEADROOM + end - start] = buf[start:end]
+        peer.held = copy
+
+    def _seal(self, peer, buf, start, end, port):
+        start -= UDP_HEADER
+        size = end - start
+        ours = self.policy.port
+        buf[start] = ours >> 8
+        buf[start + 1] = ours & 0xFF
+        buf[start + 2] = port >> 8
+        buf[start + 3] = port & 0xFF
+        buf[start + 4] = size >> 8
+        buf[start + 5] = size & 0xFF
+        buf[start + 6] = buf[start + 7] = 0  # no checksum: ESP proves more (RFC 3948 §3.1.2)
+        out = peer.out.outbound
+        end = out.seal(buf, start, end)
+        if out.sequence >= SEQUENCE_REKEY:
+            peer.used_up(self._now)
+            self._arm()
+        if end < 0:
+            self.drop("sequence used up")
+            return
+        peer.sent = True
+        peer.esp.carrier.send(buf, start - out.overhead, end, peer.esp_addr)
+
+    def poll_at(self):
+        """The next deadline, or None."""
+        found = None
+        for sa in self._half_open:
+            found = ticks.soonest(found, sa.deadline)
+        for peer in self.peers:
+            found = ticks.soonest(found, peer.poll_at())
+        return found
+
+    def on_timer(self, now):
+        """Repeat, renew and expire what is due."""
+        self._now = now
+        for sa in list(self._half_open):
+            sa.on_timer(now)
+        for peer in list(self.peers):
+            peer.on_timer(now)
+
+    def next_event(self):
+        """The oldest event not yet taken, ``(name, self, detail)``, or None."""
+        return self.events.pop(0) if self.events else None
+
+    def drop(self, reason):
+        """Count a thing that was dropped under its reason."""
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    def status(self):
+        """For people and tools: plain values, no keys."""
+        found = []
+        for peer in self.peers:
+            found.append(
+                {
+                    "peer": peer.addr[0],
+                    "ike": peer.sas[-1].proposal.text if peer.sas else None,
+                    "esp": peer.out.proposal.text if peer.out else None,
+                    "encapsulated": peer.esp is self.natt,
+                    "fault": str(peer.fault) if peer.fault else None,
+                }
+            )
+        return {"peers": found, "half_open": len(self._half_open), "drops": self.drops}
+
+    # -- datagrams in -----------------------------------------------------------------------------------
+
+    def _receive_ike(self, buf, start, end, addr, now):
+        """UDP 500."""
+        self._message(buf, start, end, self.ike, addr, now)
+
+    def _receive_natt(self, buf, start, end, addr, now):
+        """UDP 4500: ESP, IKE behind four zero bytes, or a keepalive of one byte (RFC 3948 §2)."""
+        if end - start < 8:
+            self.drop("keepalive" if end - start == 1 and buf[start] == 0xFF else "short")
+        elif buf[start] or buf[start + 1] or buf[start + 2] or buf[start + 3]:
+            self._receive_esp(buf, start, end, addr, now)
+        else:
+            self._message(buf, start + 4, end, self.natt, addr, now)
+
+    def _receive_esp(self, buf, start, end, addr, now):
+        """ESP, in UDP or by itself."""
+        pair = self._spis.get(p.u32(buf, start)) if end - start >= 8 else None
+        if pair is None:
+            self.drop("unknown SPI")
+            return
+        inbound = pair.inbound
+        end = inbound.open(buf, start, end)
+        if end < 0:
+            self.drop(inbound.why)
+            return
+        start += inbound.overhead
+        size = p.u16(buf, start + 4)
+        if p.u16(buf, start + 2) != self.policy.port or not UDP_HEADER <= size <= end - start:
+            self.drop("not L2TP")
+            return
+        above = pair.peer.came(pair, p.u16(buf, start), addr, now)
+        if above is None:
+            self.drop("foreign port")
+            return
+        self.endpoint.receive(buf, start + UDP_HEADER, start + size, above, now)
+
+    def _message(self, buf, start, end, inlet, addr, now):
+        self._now = now
+        reason = self._take(bytes(buf[start : min(end, start + _MAX_IKE)]), inlet, addr, now)
+        if reason is not None:
+            self.drop(reason)
+        self._arm()
+
+    def _take(self, message, inlet, addr, now):
+        """One IKE message; returns the reason when it was dropped."""
+        if len(message) < p.HEADER or message[p.VERSION] >> 4 != 1:
+            return "not IKEv1"
+        size = p.u32(message, p.LENGTH)
+        if not p.HEADER <= size <= len(message):
+            return "short"
+        message = message[:size]
+        exchange = message[p.EXCHANGE]
+        cookie_r = message[8:16]
+        sa = self._sas.get(message[:8])
+        if sa is None:
+            if cookie_r != NO_COOKIE or exchange not in (p.MAIN, p.AGGRESSIVE) or not self.policy.accept:
+                return "unknown cookies"
+            return self._stranger(message, exchange, inlet, addr, now)
+        if cookie_r not in (sa.cookie_r, NO_COOKIE) and sa.cookie_r != NO_COOKIE:
+            return "unknown cookies"
+        if addr[0] != sa.addr[0]:
+            return "foreign address"
+        if exchange in (p.MAIN, p.AGGRESSIVE):
+            return self._phase1(sa, message, exchange, inlet, addr, now)
+        if sa.state == tables.UP:
+            return sa.peer.receive_ike(sa, message, now)
+        if exchange == p.INFORMATIONAL and not message[p.FLAGS] & p.ENCRYPTED:
+            return sa.notified(message, now)
+        if sa.state == tables.AGGRESSIVE_3:
+            sa.repeat()  # quick mode already: the message before it got lost, and is sent again when asked for
+        return "too early"
+
+    def _stranger(self, message, exchange, inlet, addr, now):
+        """A first message from somebody we did not call."""
+        if len(self._half_open) >= MAX_HALF_OPEN:
+            for sa in self._half_open:
+                if sa.state in (tables.MAIN_3, tables.AGGRESSIVE_3):  # it has not shown that its address is its own
+                    self.end(sa)
+                    self.drop("half-open pushed out")
+                    break
+            else:
+                return "too many half-open"
+        sa = Phase1(self, inlet, addr)
+        reason = sa.step(message, exchange, now)
+        if reason is None:
+            self._sas[sa.cookie_i] = sa
+            self._half_open.append(sa)
+        elif reason == "no common proposal":
+            self._stranger_fault(addr, Fault(IKE, "no common IKE proposal", "", "compare ipsec_ike"), now)
+        return reason
+
+    def _phase1(self, sa, message, exchange, inlet, addr, now):
+        """Answers go where an accepted message came from: it may be another port (RFC 3947 §4)."""
+        way = sa.inlet, sa.addr
+        sa.inlet, sa.addr = inlet, addr
+        reason = sa.step(message, exchange, now)
+        if reason is not None:
+            sa.inlet, sa.addr = way
+        return reason
+
+    # -- what exchanges and peers call ------------------------------------------------------------------
+
+    def plain_esp(self):
+        """True when ESP can travel without UDP."""
+        return self.esp.carrier is not None or (self.kernel is not None and self.kernel.plain)
+
+    def transmit(self, inlet, addr, message):
+        """Send an IKE message; on port 4500 behind the non-ESP marker (RFC 3948 §2.2)."""
+        start = HEADROOM - 4 if inlet is self.natt else HEADROOM
+        buf = bytearray(HEADROOM + len(message) + TAILROOM)
+        buf[HEADROOM : HEADROOM + len(message)] = message
+        if inlet.carrier is not None:
+            inlet.carrier.send(buf, start, HEADROOM + len(message), addr)
+
+    def keepalive(self, peer):
+        """One byte that keeps the NAT's mapping alive (RFC 3948 §2.3)."""
+        buf = bytearray(HEADROOM + 1 + TAILROOM)
+        buf[HEADROOM] = 0xFF
+        self.natt.carrier.send(buf, HEADROOM, HEADROOM + 1, peer.addr)
+
+    def new_spi(self):
+        """4 bytes that name an SA here: below 2**30, a small int on every board, and not reserved (RFC 4303 §2.1)."""
+        while True:
+            spi = self.random(4)
+            spi = bytes((spi[0] & 0x3F | 1,)) + spi[1:]
+            if p.u32(spi, 0) not in self._spis:
+                return spi
+
+    def export(self, kind, *values):
+        """Keys, for the hook that was asked for by name."""
+        if self.on_keys is not None:
+            self.on_keys(kind, *values)
+
+    def begin(self, sa):
+        """A phase 1 of ours starts."""
+        self._sas[sa.cookie_i] = sa
+
+    def end(self, sa):
+        """A phase 1 is over."""
+        self._sas.pop(sa.cookie_i, None)
+        if sa in self._half_open:
+            self._half_open.remove(sa)
+
+    def phase1_up(self, sa, now):
+        """An ISAKMP SA is up; a stranger becomes a peer."""
+        if sa in self._half_open:
+            self._half_open.remove(sa)
+            if sa.initial_contact:
+                self._contact_anew(sa, now)
+            for peer in self.peers:
+                if peer.addr == sa.addr:
+                    sa.peer = peer
+            if sa.peer is None:
+                if len(self.peers) >= MAX_PEERS:
+                    self.drop("too many peers")
+                    self.end(sa)
+                    return
+                self._number += 1
+                # Two clients behind one NAT have the same host and port: the number tells them apart.
+                sa.peer = Peer(self, sa.inlet, sa.addr, (sa.addr[0], 0, self._number), 0)
+                self.peers.append(sa.peer)
+        sa.peer.phase1_up(sa, now)
+
+    def _contact_anew(self, sa, now):
+        """INITIAL-CONTACT (RFC 2407 §4.6.3.3): who sends it has lost all that there was."""
+        for peer in list(self.peers):
+            if any([old.identity == sa.identity and old.addr[0] == sa.addr[0] for old in peer.sas]):
+                peer.forget()
+                self.peer_down(peer, Fault(IKE, "the peer began anew"), now)
+
+    def phase1_failed(self, sa, fault, now):
+        """A negotiation came to nothing."""
+        self.end(sa)
+        if sa.peer is not None:
+            sa.peer.phase1_failed(fault, now)
+        elif sa.said:
+            self._stranger_fault(sa.addr, fault, now)
+        else:
+            self.drop("half-open expired")
+
+    def _stranger_fault(self, addr, fault, now):
+        if self._fault_at is None or ticks.due(self._fault_at, now):
+            self._fault_at = ticks.add(now, _FAULT_INTERVAL)
+            self._event("ike-fault", (addr, fault))
+        else:
+            self.drop("fault untold")
+
+    def know(self, above, peer):
+        """L2TP may answer this address."""
+        self._above[above] = peer
+
+    def install(self, peer, pair):
+        """Receive on a new pair."""
+        if self.kernel is not None:
+            self.kernel.install(peer, pair)
+        else:
+            pair.activate(self.random)
+            self._spis[p.u32(pair.spi_in, 0)] = pair
+        self.export("esp", peer.addr[0], True, pair.spi_in, pair.proposal, pair.keys_in)
+        self.export("esp", peer.addr[0], False, pair.spi_out, pair.proposal, pair.keys_out)
+
+    def uninstall(self, pair):
+        """Receive on it no more."""
+        if self.kernel is not None:
+            self.kernel.remove(pair)
+        else:
+            self._spis.pop(p.u32(pair.spi_in, 0), None)
+
+    def pair_up(self, peer, first):
+        """A peer sends on a new pair: what waited for the first one goes at once, behind message 3."""
+        if first:
+            self._event("ike-up", peer.above)
+        else:
+            self._event("ike-renewed", peer.above)
+        held, peer.held = peer.held, None
+        if held:
+            self.send(held, HEADROOM, len(held) - TAILROOM, peer.above)
+
+    def trouble(self, peer, fault):
+        """A renewal failed; what there is still works."""
+        self._event("ike-fault", (peer.above, fault))
+
+    def peer_down(self, peer, fault, now):
+        """A peer has nothing left that sends."""
+        self._remove(peer)
+        self._event("ike-down", (peer.above, fault))
+
+    def _remove(self, peer):
+        if peer in self.peers:
+            self.peers.remove(peer)
+        for above in [above for above in self._above if self._above[above] is peer]:
+            self._above.pop(above)
+
+    def _event(self, name, detail):
+        self.events.append((name, self, detail))
+
+    def _arm(self):
+        """Tell Timers that the deadline may have moved; one such event is enough."""
+        if not self.events or self.events[-1][0] != "timer":
+            self.events.append(("timer", self, None))
