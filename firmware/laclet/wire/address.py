@@ -12,6 +12,11 @@ def ipv4_bytes(text):
     if len(parts) != 4:
         return None
     for part in parts:
-        if not part.isdigit() or len(part) > 3 or int(part) > 255 or (part[0] == "0" and len(part) > 1):
+        if (
+            not 1 <= len(part) <= 3
+            or not all(c in "0123456789" for c in part)
+            or int(part) > 255
+            or (part[0] == "0" and len(part) > 1)
+        ):
             return None
     return bytes([int(part) for part in parts])
