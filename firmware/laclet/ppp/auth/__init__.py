@@ -5,8 +5,8 @@
 METHODS = (
     ("pap", b"\xc0\x23", "pap", "PAP"),
     ("chap", b"\xc2\x23\x05", "chap", "CHAP-MD5"),
-    ("mschap", b"\xc2\x23\x80", None, "MS-CHAP"),
-    ("mschap-v2", b"\xc2\x23\x81", None, "MS-CHAPv2"),
+    ("mschap", b"\xc2\x23\x80", "mschap", "MS-CHAP"),
+    ("mschap-v2", b"\xc2\x23\x81", "mschap_v2", "MS-CHAPv2"),
     ("eap", b"\xc2\x27", None, "EAP"),
 )
 

@@ -19,14 +19,14 @@ def chap_md5(identifier, secret, challenge):
 
 
 class Prover(Role):
-    """The peer challenges us. Another algorithm overrides ``respond``, ``confirm`` and ``explain``."""
+    """The peer challenges us. Another algorithm overrides ``respond``, ``confirm``, ``explain`` and ``another``."""
 
     protocol = ppp.CHAP
     title = "CHAP"
     silence = "no Challenge from the peer"
 
     def respond(self, identifier, challenge, name):
-        """The Response Value to a challenge of the peer called ``name``."""
+        """The Response Value to a challenge of the peer called ``name``; None for one that cannot be answered."""
         return chap_md5(identifier, self.link.password, challenge)
 
     def confirm(self, message):
@@ -34,19 +34,28 @@ class Prover(Role):
         return True
 
     def explain(self, message):
-        """The peer's Failure message as ``(said, hint)``."""
-        return clean(message), "check username and password"
+        """The peer's Failure message as a Fault."""
+        return Fault(AUTH, self.title + ": wrong name or password", clean(message), "check username and password")
+
+    def another(self, message):
+        """The challenge for another try, when the peer's Failure message allows one; otherwise None."""
+        return None
 
     def _on_challenge(self, identifier, buf, at, end, now):
         value = counted(buf, at, end)
         if not value:
             self.link.drop("CHAP challenge of no length or beyond the packet")
             return
-        if value == self.link.challenge:
+        self._answer(identifier, value, bytes(buf[at + 1 + len(value) : end]), now)
+
+    def _answer(self, identifier, challenge, name, now):
+        if challenge == self.link.challenge:
             self.link.drop("our own CHAP challenge reflected")
             return
-        name = bytes(buf[at + 1 + len(value) : end])
-        answer = self.respond(identifier, value, name)
+        answer = self.respond(identifier, challenge, name)
+        if answer is None:
+            self.link.drop("CHAP challenge of a wrong length")
+            return
         self.silence = "no answer to the CHAP Response"
         # Repeated, for a lost Success would leave us waiting; the peer answers every copy alike (RFC 1994 §4.1).
         self.say(RESPONSE, identifier, bytes((len(answer),)) + answer + self.link.username, now)
@@ -67,8 +76,14 @@ class Prover(Role):
             self.link.drop("stale answer")
             return
         self.settle()
-        said, hint = self.explain(bytes(buf[at:end]))
-        self.link.fail(Fault(AUTH, self.title + ": wrong name or password", said, hint), now)
+        message = bytes(buf[at:end])
+        fault = self.explain(message)
+        challenge = self.another(message)
+        if challenge is None:
+            self.link.fail(fault, now)
+        else:
+            self.link.blame(fault)
+            self._answer((identifier + 1) & 0xFF, challenge, b"", now)
 
     CODES = {CHALLENGE: _on_challenge, SUCCESS: _on_success, FAILURE: _on_failure}
 

@@ -21,6 +21,7 @@ class Role:
 
     def __init__(self, link):
         self.link = link
+        self.keys = None  # f(bits) -> (send, receive), MPPE start keys, once the method has brought some about
         self._packet = None  # (code, identifier, data) repeated until it is answered
         self._tries = 0
         self._period = 0  # ms
