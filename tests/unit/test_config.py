@@ -320,7 +320,18 @@ def test_any_rubbish_is_a_problem_and_no_exception():
 
 def test_ipv4_text():
     assert ipv4_bytes("192.0.2.255") == b"\xc0\x00\x02\xff"
-    for bad in ("", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.-4", "1.2.3.", "a.b.c.d", "1.2.3.4 "):
+    for bad in (
+        "",
+        "1.2.3",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "01.2.3.4",
+        "1.2.3.-4",
+        "1.2.3.",
+        "1.2.3.²",
+        "a.b.c.d",
+        "1.2.3.4 ",
+    ):
         assert ipv4_bytes(bad) is None, bad
 
 
