@@ -87,6 +87,9 @@ class Pair:
     def failed(self):
         return self.a.faults and self.b.faults
 
+    def decided(self):
+        return self.up() or self.failed()
+
     def frames(self, side):
         """The frames that a side sent, without their times; forgets them."""
         pipe = side.link.joined

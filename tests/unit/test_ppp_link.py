@@ -1,9 +1,10 @@
 """Two PPP links face to face."""
 
+from pppwire import ALICE, BOB, CLIENT, Pair, server
+
 from laclet import port
 from laclet.fault import Fault
 from laclet.wire import ppp
-from pppwire import ALICE, BOB, CLIENT, Pair, server
 
 
 def send(link, packet, now):

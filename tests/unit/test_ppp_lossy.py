@@ -2,8 +2,9 @@
 
 import gc
 
-from laclet.ppp.automaton import OPENED
 from pppwire import ALICE, BOB, CLIENT, Pair, server
+
+from laclet.ppp.automaton import OPENED
 
 SEEDS = 6
 
@@ -18,8 +19,7 @@ def lossy(demand, loss, repeat, reorder, delay):
     for seed in range(1, SEEDS + 1):
         gc.collect()
         pair = Pair(dict(CLIENT, mru=1400), server(demand), seed, delay, loss=loss, repeat=repeat, reorder=reorder)
-        came = pair.run(60000, lambda: pair.up() or pair.failed())
-        assert came, (demand, seed)
+        assert pair.run(60000, pair.decided), (demand, seed)
         calm(pair)
         states = [side.link.ncps[0].state for side in (pair.a, pair.b)]
         if states == [OPENED, OPENED]:

@@ -1,8 +1,9 @@
 """One PPP link against a peer that the test plays."""
 
+from pppwire import ALICE, BOB, Peer
+
 from laclet import port
 from laclet.wire import ppp
-from pppwire import ALICE, BOB, Peer
 
 REQUEST, ACK, NAK, REJECT = ppp.CONFIGURE_REQUEST, ppp.CONFIGURE_ACK, ppp.CONFIGURE_NAK, ppp.CONFIGURE_REJECT
 

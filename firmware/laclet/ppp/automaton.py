@@ -61,9 +61,10 @@ MAX_FAILURE = 5
 MAX_NAKED = 20  # Configure-Naks and -Rejects taken in one negotiation: two sides that never agree must stop
 RESTART_FIRST = 300  # ms
 RESTART_LAST = 3000  # ms
-# For this long after Opened a Configure-Request equal to the one acknowledged last is a copy (made by the network, or
-# by the peer because our Ack was lost): acknowledged again. Taken for a renegotiation it would bring the link down.
+# For this long after Opened a Configure-Request that was seen before is a copy, made by the network, or by the peer
+# because our Ack was lost. Taken for a renegotiation it would bring the link down.
 COPY_TIME = 10000  # ms
+MAX_JUDGED = 4  # requests remembered for it: a negotiation seldom takes more
 MAX_SAID = 64  # bytes of a packet quoted in a Code-Reject
 
 
@@ -86,7 +87,7 @@ class Automaton:
         self.why = None  # Fault: why it went, or is about to go, down
         self._request = None  # options of the Configure-Request that waits for its answer
         self._request_id = 0  # and its identifier
-        self._judged = None  # (identifier, options, code, answer) of the peer's request judged last
+        self._judged = []  # (identifier, options, code, answer) of the peer's requests judged last, newest first
         self._reply = None  # (code, identifier, data) for sca, scn, sta
         self._opened_at = 0  # tick
         self._packet = None  # (buf, at, end) of an extended packet, while it is handled
@@ -174,13 +175,15 @@ class Automaton:
             self._step("RCR+", now)
             return
         data = bytes(buf[at + 4 : end])
-        judged = self._judged
-        if judged is not None and judged[0] == identifier and judged[1] == data:
-            # A copy gets the same answer, and does not count as another refusal.
-            code, answer = judged[2], judged[3]
-            if self.state == OPENED and ticks.diff(now, self._opened_at) < COPY_TIME:
-                self.link.send(self.protocol, code, identifier, answer, now)
-                return
+        copy = self._copy_of(identifier, data)
+        if copy >= 0 and self.state == OPENED and ticks.diff(now, self._opened_at) < COPY_TIME:
+            if copy == 0:
+                self.link.send(self.protocol, ppp.CONFIGURE_ACK, identifier, data, now)
+            else:
+                self.link.drop("late copy of a Configure-Request")
+            return
+        if copy == 0:  # the same answer once more, which does not count as another refusal
+            code, answer = self._judged[0][2:]
         else:
             options = ppp.options(data, 0, len(data))
             if isinstance(options, str):
@@ -193,7 +196,15 @@ class Automaton:
                 answer = data
         self._reply = (code, identifier, answer)
         self._walk("RCR+" if code == ppp.CONFIGURE_ACK else "RCR-", now)
-        self._judged = (identifier, data, code, answer)
+        if copy != 0:
+            self._judged = [(identifier, data, code, answer)] + self._judged[: MAX_JUDGED - 1]
+
+    def _copy_of(self, identifier, data):
+        """How many requests ago we judged this very one: 0 for the last, -1 for never."""
+        for i in range(len(self._judged)):
+            if self._judged[i][0] == identifier and self._judged[i][1] == data:
+                return i
+        return -1
 
     def _on_configure_ack(self, buf, at, end, now):
         if self._is_answer("RCA", buf, at, now):
@@ -295,7 +306,7 @@ class Automaton:
     def _begin(self):
         self.why = None
         self._request = None
-        self._judged = None
+        self._judged = []
         self._failures = 0
         self._naked = 0
         self._heard = False
