@@ -64,12 +64,15 @@ def test_a_domain_before_the_user_does_not_count():
 def test_a_password_is_utf_16():
     # MD4 of 65 00 | e9 00 | ac 20 | 3d d8 00 de, from another implementation
     assert nt_password_hash("e\u00e9\u20ac\U0001f600") == _hex("f4ec3ccba3f74826bcf026d03dd68794")
+    assert nt_password_hash("e\u00e9\u20ac\U0001f600".encode()) == nt_password_hash("e\u00e9\u20ac\U0001f600")
+    assert nt_password_hash(b"\xff\xe9") == nt_password_hash("\u00ff\u00e9")
     assert nt_password_hash("") == _hex("31d6cfe0d16ae931b73c59d7e0c089c0")
 
 
 def test_lm_password_hash():
     # RFC 3079 §2.5.1
     assert lm_password_hash(PASSWORD) == _hex("76 a1 52 93 60 96 d7 83 0e 23 90 22 74 04 af d2")
+    assert lm_password_hash(b"clientPass") == lm_password_hash(PASSWORD)
     assert lm_password_hash("CLIENTpass") == lm_password_hash(PASSWORD)
     assert lm_password_hash("x" * 14 + "ignored \u20ac") == lm_password_hash("X" * 14)
 

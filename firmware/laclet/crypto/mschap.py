@@ -1,7 +1,7 @@
 """The functions of MS-CHAP (RFC 2433 appendix A, RFC 2759 §8), under their RFC names.
 
-``user`` and the results are bytes, ``password`` is a str; a ``password_hash`` is the 16 bytes of ``nt_password_hash``,
-which is all that a server need keep of a password.
+``user`` and the results are bytes, ``password`` is a str or its UTF-8; a ``password_hash`` is the 16 bytes of
+``nt_password_hash``, which is all that a server need keep of a password.
 """
 
 from binascii import hexlify
@@ -11,10 +11,20 @@ from .hashes import sha1
 from .md4 import md4
 
 
+def _text(password):
+    """The password as a str; bytes that are no UTF-8 count a character each."""
+    if isinstance(password, str):
+        return password
+    try:
+        return str(password, "utf-8")
+    except UnicodeError:
+        return "".join([chr(b) for b in password])
+
+
 def nt_password_hash(password):
     """NtPasswordHash, RFC 2759 §8.3: MD4 of the password in UTF-16, low byte first."""
     utf16 = bytearray()
-    for char in password:
+    for char in _text(password):
         code = ord(char)
         if code > 0xFFFF:
             code -= 0x10000
@@ -31,7 +41,7 @@ def hash_nt_password_hash(password_hash):
 
 def lm_password_hash(password):
     """LmPasswordHash, RFC 2433 §A.2: only for the MPPE keys that RFC 3079 §2.1 draws from it, never to authenticate."""
-    oem = bytes([code if code < 256 else 0x3F for code in [ord(char) for char in password.upper()[:14]]])
+    oem = bytes([code if code < 256 else 0x3F for code in [ord(char) for char in _text(password).upper()[:14]]])
     oem += bytes(14 - len(oem))
     return des_encrypt(b"KGS!@#$%", oem[:7]) + des_encrypt(b"KGS!@#$%", oem[7:])
 
