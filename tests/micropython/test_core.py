@@ -39,8 +39,8 @@ def run(packages, *files, heap=HEAP):
     """Run test files in one MicroPython process; returns the finished process."""
     return subprocess.run(
         [MICROPYTHON, "-X", f"heapsize={heap}", str(RUNNER), *map(str, files)],
-        # The helpers that test files import stand beside them, or in tests/sim.
-        env={**os.environ, "MICROPYPATH": f"{packages}:{TESTS / 'sim'}:{TESTS / 'unit'}:.frozen"},
+        # The helpers that test files import stand beside them, or in tests/sim (``from sim.net import …``).
+        env={**os.environ, "MICROPYPATH": f"{packages}:{TESTS}:{TESTS / 'sim'}:{TESTS / 'unit'}:.frozen"},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
