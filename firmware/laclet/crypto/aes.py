@@ -64,12 +64,12 @@ class Gcm:
         self._aead = AESGCM(key)
 
     def seal(self, nonce, buf, aad, start, end):
-        """Encrypt ``start`` to ``end``; the tag goes to the 16 bytes after ``end``; the 8 bytes at ``aad`` are covered."""
+        """Encrypt ``start`` to ``end``; the tag goes to the 16 bytes after it; the 8 bytes at ``aad`` are covered."""
         view = memoryview(buf)
         self._aead.encrypt_into(nonce, view[start:end], view[aad : aad + 8], view[start : end + 16])
 
     def open(self, nonce, buf, aad, start, end):
-        """Decrypt ``start`` to ``end`` when the 16 bytes after ``end`` prove it; False and nothing to trust otherwise."""
+        """Decrypt ``start`` to ``end`` if the 16 bytes after ``end`` prove it; False otherwise: trust nothing then."""
         view = memoryview(buf)
         try:
             self._aead.decrypt_into(nonce, view[start : end + 16], view[aad : aad + 8], view[start:end])

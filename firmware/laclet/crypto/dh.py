@@ -37,7 +37,7 @@ class DiffieHellman:
         return number.to_bytes(self._size, "big")
 
     def shared(self, theirs):
-        """The shared secret, as long as the prime (RFC 2409 §5), or None for a public value nobody computes honestly."""
+        """The shared secret, as long as the prime (RFC 2409 §5), or None for a public value nobody makes honestly."""
         if len(theirs) != self._size:
             return None
         value = int.from_bytes(theirs, "big")

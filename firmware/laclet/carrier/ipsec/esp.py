@@ -39,7 +39,7 @@ class Outbound:
     def seal(self, buf, start, end):
         """Encrypt ``buf[start:end]``, UDP header included, with what goes before ``start`` and after the end.
 
-        Returns the end of the packet, which starts ``overhead`` bytes before ``start``; -1 when the sequence is used up.
+        Returns the end of the packet, which starts ``overhead`` bytes before ``start``; -1: the sequence is used up.
         """
         self.sequence = sequence = self.sequence + 1
         if sequence > _SEQUENCE_END:
@@ -61,7 +61,7 @@ class Outbound:
         if self._gcm:
             self._gcm.seal(self._salt + buf[iv:start], buf, at, start, end)
             return end + 16
-        # The number as a block of the running chain: its ciphertext cannot be foretold (RFC 3602 §3, NIST SP 800-38A C).
+        # The number is a block of the running chain: its ciphertext cannot be foretold (NIST SP 800-38A, Appendix C).
         self._cbc.run(buf, iv, end)
         icv = self._mac.over(buf, at, end)
         for i in range(self._icv):
@@ -141,7 +141,7 @@ class Inbound:
 class Pair:
     """What one quick mode makes: an SA in each direction, and their time.
 
-    SPIs are 4 bytes; ``keys_in`` and ``keys_out`` are cipher and authentication key of a direction, one after the other.
+    SPIs are 4 bytes; ``keys_in`` and ``keys_out`` are cipher and authentication key of a direction, in a row.
     """
 
     def __init__(self, proposal, spi_in, keys_in, spi_out, keys_out, life, initiator):
@@ -155,6 +155,7 @@ class Pair:
         self.inbound = None
         self.outbound = None
         self.ready = False  # the peer receives on it, so we may send
+        self.asked = 0  # the tick when the initiator asked for it
         self.rekey_at = None  # deadlines of the Peer
         self.expire_at = None
         self.peer = None

@@ -79,6 +79,10 @@ class Exchange:
             self._repeats += 1
             self.transmit(self._out)
 
+    def again(self):
+        """Send the last flight again, because nothing came of it."""
+        self.transmit(self._out)
+
     def flight(self, message, now):
         """Send ``message`` (None: there is nothing to say) and wait for what the new state awaits."""
         self._out = message
@@ -96,7 +100,7 @@ class Exchange:
         self._tries += 1
         if self.insists and self._tries < _RETRIES:
             self.deadline = ticks.add(now, min(_RETRY_FIRST << self._tries, _RETRY_MAX))
-            self.transmit(self._out)
+            self.again()
         else:
             cause, hint = t.silence(self.table, self.state)
             self.fail(cause, hint, now)

@@ -1,8 +1,8 @@
 """IPsec as a carrier of L2TP (RFC 3193): datagrams in clear above, IKEv1 and ESP below; nothing leaves in clear.
 
-Above stands an L2TP ``Endpoint``: it calls ``send``, and takes what arrives. Below stand up to three carriers, each behind
-an ``Inlet``: ``ike`` (UDP 500), ``natt`` (UDP 4500), and ``esp`` where the shell has raw sockets. Without ``esp``, ESP
-always travels in UDP.
+Above stands an L2TP ``Endpoint``: it calls ``send``, and takes what arrives. Below stand up to three carriers, each
+behind an ``Inlet``: ``ike`` (UDP 500), ``natt`` (UDP 4500), and ``esp`` where the shell has raw sockets. Without that,
+ESP always travels in UDP.
 """
 
 from ... import ticks
@@ -47,7 +47,7 @@ class Policy:
 
 
 class Inlet:
-    """A lower carrier and what it is for; the shell hands it the datagrams that come. ``local``: our (host, port), or None."""
+    """A lower carrier, and where its datagrams go. ``local``: our (host, port) as text and int, None where unknown."""
 
     def __init__(self, take):
         self.carrier = None
@@ -60,7 +60,7 @@ class Inlet:
 
 
 class Ipsec:
-    """The carrier. Events: ``ike-up`` addr · ``ike-renewed`` addr · ``ike-down`` (addr, Fault) · ``ike-fault`` (addr, Fault)."""
+    """The carrier. Events: ike-up addr · ike-renewed addr · ike-down (addr, Fault) · ike-fault (addr, Fault)."""
 
     def __init__(self, policy, random, events=None):
         self.policy = policy
@@ -87,7 +87,7 @@ class Ipsec:
     # -- carrier ----------------------------------------------------------------------------------------
 
     def connect(self, addr, now):
-        """Negotiate with the L2TP peer at ``addr`` unless there is an SA already; ``ike-up`` or ``ike-down`` follows."""
+        """Negotiate with the L2TP peer at ``addr``, unless there is an SA; ``ike-up`` or ``ike-down`` follows."""
         self._now = now
         peer = self._above.get(addr)
         if peer is None:
@@ -117,27 +117,37 @@ class Ipsec:
         """The address is final; there is nothing to connect, for IKE and ESP use several ports."""
 
     def send(self, buf, start, end, addr):
-        """A datagram for the peer at ``addr``: sealed and sent, held for a pair under way, or dropped; never in clear."""
+        """A datagram for the peer at ``addr``: sealed, or held for a pair under way, or dropped; never in clear."""
         peer = self._above.get(addr)
         if peer is None:
             self.drop("no SA")
-        elif peer.out is None:
+            return
+        if not peer.answered:
             self._hold(peer, buf, start, end)
-        elif self.kernel is not None:
-            self.kernel.send(buf, start, end, addr)
-        else:
-            self._seal(peer, buf, start, end, addr[1])
+        if peer.out is not None:
+            self._put(peer, buf, start, end, addr)
 
     def _hold(self, peer, buf, start, end):
-        """Keep one datagram until it can be sealed: the newest, for it carries the newest Nr."""
-        if not peer.negotiating():
+        """Keep one datagram until the first pair is proved to work: the newest, for it carries the newest Nr."""
+        if peer.out is None and not peer.negotiating():
             self.drop("no SA")
             return
-        if peer.held:
+        if peer.out is None and peer.held:
             self.drop("held one replaced")
         copy = bytearray(HEADROOM + end - start + TAILROOM)
         copy[HEADROOM : HEADROOM + end - start] = buf[start:end]
         peer.held = copy
+
+    def repeat(self, peer):
+        """Send what is held, from a copy, because sealing it is final."""
+        if peer.held and peer.out is not None:
+            self._put(peer, bytearray(peer.held), HEADROOM, len(peer.held) - TAILROOM, peer.above)
+
+    def _put(self, peer, buf, start, end, addr):
+        if self.kernel is not None:
+            self.kernel.send(buf, start, end, addr)
+        else:
+            self._seal(peer, buf, start, end, addr[1])
 
     def _seal(self, peer, buf, start, end, port):
         start -= UDP_HEADER
@@ -294,9 +304,10 @@ class Ipsec:
         return reason
 
     def _phase1(self, sa, message, exchange, inlet, addr, now):
-        """Answers go where an accepted message came from: it may be another port (RFC 3947 §4)."""
+        """A responder answers where an accepted message came from: it may be another port (RFC 3947 §4)."""
         way = sa.inlet, sa.addr
-        sa.inlet, sa.addr = inlet, addr
+        if not sa.initiator:
+            sa.inlet, sa.addr = inlet, addr
         reason = sa.step(message, exchange, now)
         if reason is not None:
             sa.inlet, sa.addr = way
@@ -368,7 +379,7 @@ class Ipsec:
     def _contact_anew(self, sa, now):
         """INITIAL-CONTACT (RFC 2407 §4.6.3.3): who sends it has lost all that there was."""
         for peer in list(self.peers):
-            if any([old.identity == sa.identity and old.addr[0] == sa.addr[0] for old in peer.sas]):
+            if any(old.identity == sa.identity and old.addr[0] == sa.addr[0] for old in peer.sas):
                 peer.forget()
                 self.peer_down(peer, Fault(IKE, "the peer began anew"), now)
 
@@ -416,9 +427,7 @@ class Ipsec:
             self._event("ike-up", peer.above)
         else:
             self._event("ike-renewed", peer.above)
-        held, peer.held = peer.held, None
-        if held:
-            self.send(held, HEADROOM, len(held) - TAILROOM, peer.above)
+        self.repeat(peer)
 
     def trouble(self, peer, fault):
         """A renewal failed; what there is still works."""

@@ -8,7 +8,7 @@ except ImportError:
         return x
 
 
-# Header (RFC 2408 §3.1): cookie 8 | cookie 8 | next payload 1 | version 1 | exchange 1 | flags 1 | message id 4 | length 4
+# Header (RFC 2408 §3.1): two cookies of 8 | next payload 1 | version 1 | exchange 1 | flags 1 | message id 4 | length 4
 HEADER = const(28)
 NEXT = const(16)
 VERSION = const(17)
@@ -82,7 +82,7 @@ MAX_PAYLOADS = const(32)
 
 
 def error_name(number):
-    """``NO-PROPOSAL-CHOSEN`` for 14 …: what a peer says, in the words of RFC 2408 §3.14.1; a number where it has none."""
+    """``NO-PROPOSAL-CHOSEN`` for 14 …: what a peer says, in the words of RFC 2408 §3.14.1, or as a number."""
     names = _ERRORS.split(" ")
     return names[number - 1] if 1 <= number <= len(names) else "notification " + str(number)
 
@@ -123,7 +123,7 @@ def chain(payloads):
 
 
 def parse(kind, data, start, end):
-    """The payloads of ``data[start:end]`` whose first is of type ``kind``: ``[(type, body start, body end), …]``, or None.
+    """The payloads of ``data[start:end]``, the first of type ``kind``: ``[(type, body start, body end), …]``, or None.
 
     What follows the last payload is padding and is not looked at.
     """

@@ -14,6 +14,10 @@ _REKEY_RESPONDER = 92
 _REKEY_AGAIN = 30000  # ms after a renewal that failed
 _SWITCH = 1000  # ms until we send on a renewed pair of which nothing came yet: the peer has message 3 by then
 _GRACE = 10000  # ms that a replaced SA lives on, for what is on its way
+# A responder takes a moment to install what message 3 tells it (strongSwan: some ms), and drops what comes before. So
+# the first datagram is sent again, so long after the round trip, then at twice and four times that.
+_REPEAT = 40
+_REPEAT_MAX = 400  # ms; L2TP repeats it after a second
 _KEEPALIVE = 20000  # RFC 3948 §4
 _DPD_RETRY = 2000
 _DPD_TRIES = 5
@@ -45,7 +49,10 @@ class Peer:
         self.fault = None  # why the last renewal failed
         self.sent = False  # anything, since the last keepalive was due
         self.heard = False  # something authentic, since the last look
-        self.held = None  # (bytearray, start, end): the one datagram that waits for the first pair
+        self.answered = False  # something came through a pair
+        self.held = None  # the one datagram that waits for that, with headroom and tailroom
+        self._repeat_at = None  # when it is sent again
+        self._repeat_after = 0  # ms
         self._pair_due = False  # a pair is to be made as soon as there is an ISAKMP SA
         self._next = None  # the Pair that will send from _switch_at on
         self._switch_at = None
@@ -173,8 +180,11 @@ class Peer:
     # -- data -------------------------------------------------------------------------------------------
 
     def came(self, pair, port, addr, now):
-        """An authentic packet came on ``pair`` from the UDP port ``port``; gives its sender as L2TP knows it, or None."""
+        """An authentic packet came on ``pair`` from UDP port ``port``; gives its sender as L2TP knows it, or None."""
         self.heard = True
+        if not self.answered:
+            self.answered = True
+            self.held = self._repeat_at = None
         if pair is not self.out and pair is self.pairs[-1]:
             self._switch(pair, now)  # the other side uses it, so it is ready
         if addr != self.addr and self.sas and self.sas[-1].nat_there:
@@ -198,7 +208,8 @@ class Peer:
 
     def poll_at(self):
         """The next deadline of anything here, or None."""
-        found = ticks.soonest(self._switch_at, ticks.soonest(self._keepalive_at, self._dpd_at))
+        found = ticks.soonest(self._switch_at, self._repeat_at)
+        found = ticks.soonest(found, ticks.soonest(self._keepalive_at, self._dpd_at))
         for each in self.pairs + self.sas:
             found = ticks.soonest(found, ticks.soonest(each.rekey_at, each.expire_at))
         for quick in self.quicks.values():
@@ -216,6 +227,10 @@ class Peer:
                 self.quicks.pop(quick.message_id)
         if ticks.due(self._switch_at, now):
             self._switch(self._next, now)
+        if ticks.due(self._repeat_at, now):
+            self._repeat_after *= 2
+            self._repeat_at = ticks.add(now, self._repeat_after) if self._repeat_after < _REPEAT_MAX else None
+            self.owner.repeat(self)
         for pair in list(self.pairs):
             self._pair_timer(pair, now)
         for sa in list(self.sas):
@@ -299,6 +314,9 @@ class Peer:
             pair.ready = True
             pair.rekey_at = self._rekey_time(pair.life, pair.initiator, now)
         first, self.up = not self.up, True
+        if pair.initiator and not self.answered:
+            self._repeat_after = _REPEAT + ticks.diff(now, pair.asked)
+            self._repeat_at = ticks.add(now, self._repeat_after)
         self.owner.pair_up(self, first)
 
     def _trouble(self, fault, now):

@@ -1,4 +1,4 @@
-"""Phase 1 of IKEv1 with a pre-shared key: main and aggressive mode, both roles, NAT detection (RFC 2409 §5.4, RFC 3947)."""
+"""Phase 1 of IKEv1 with a pre-shared key: main and aggressive mode, both roles (RFC 2409 §5.4, NAT: RFC 3947)."""
 
 from ...crypto.dh import DiffieHellman
 from ...crypto.hashes import equal
@@ -15,7 +15,7 @@ _AMPLIFICATION = 3
 
 
 class Phase1(Exchange):
-    """One ISAKMP SA, from its first message to its end. ``peer`` is None until a responder knows with whom it speaks."""
+    """One ISAKMP SA, from its first message to its end. A responder's ``peer`` is None until it knows who calls."""
 
     table = tables.PHASE1
 
@@ -32,8 +32,9 @@ class Phase1(Exchange):
         self.proposal = None
         self.keys = None
         self.life = owner.policy.ike_life  # seconds
-        self.nat_here = False  # a NAT stands before us, before them; either means UDP encapsulation
-        self.nat_there = False
+        self.nat_here = False  # a NAT stands before us
+        self.nat_there = False  # … before them, or they say so
+        self.encapsulated = False  # ESP goes in UDP
         self.dpd = False  # the peer answers R-U-THERE
         self.identity = b""  # the body of the peer's ID payload
         self.initial_contact = False  # the peer knows of no older SA with us
@@ -54,11 +55,6 @@ class Phase1(Exchange):
     def cookies(self):
         """CKY-I | CKY-R."""
         return self.cookie_i + self.cookie_r
-
-    @property
-    def encapsulated(self):
-        """True when ESP goes in UDP."""
-        return self.nat_here or self.nat_there
 
     # -- what an Exchange asks for --------------------------------------------------------------------
 
@@ -184,6 +180,8 @@ class Phase1(Exchange):
 
     def main_5(self, message, found, iv, now):
         """The initiator's proof: answer with ours."""
+        if self.encapsulated and self.inlet is self.owner.ike:
+            return "not on port 4500"
         if not self._proved(message, found, True):
             return self.garbled(True)
         payloads = [(p.ID, self._identity())]
@@ -213,6 +211,8 @@ class Phase1(Exchange):
         if not equal(p.first(found, p.HASH, message), self._proof(True, self.identity)):
             return self.garbled(True)
         self._detect_nat(message, found)
+        if self.encapsulated and self.inlet is self.owner.ike:
+            return "not on port 4500"
         self._notified(message, found)
         self.last_block = iv or self._iv
 
@@ -342,26 +342,29 @@ class Phase1(Exchange):
     def _nat_hash(self, host, port):
         return hash_of(self.proposal.hash_name)(self.cookies + p.packed(host) + p.p16(port))
 
+    def _forced(self):
+        """True when ESP shall go in UDP whatever is between us."""
+        return self.owner.policy.force_encaps or not self.owner.plain_esp()
+
     def _own_hash(self):
-        """The hash of our own address; noise, which says "NAT", where it is unknown or encapsulation is wanted."""
+        """The hash of our own address, or None where it is unknown."""
         local = self.inlet.local
-        if local is None or self.owner.policy.force_encaps or not self.owner.plain_esp():
-            return None
-        return self._nat_hash(local[0], local[1])
+        return self._nat_hash(local[0], local[1]) if local else None
 
     def _nat_payloads(self):
-        """First the hash of the other side as we see it, then of ourselves."""
+        """First the hash of the other side as we see it, then of ourselves; noise there says "NAT"."""
         if not self._natt:
             return []
         there = self._nat_hash(self.addr[0], self.addr[1])
-        here = self._own_hash() or self.owner.random(len(there))
-        return [(p.NAT_D, there), (p.NAT_D, here)]
+        here = None if self._forced() else self._own_hash()
+        return [(p.NAT_D, there), (p.NAT_D, here or self.owner.random(len(there)))]
 
     def _detect_nat(self, message, found):
         seen = [message[start:end] for kind, start, end in found if kind == p.NAT_D]
         if self._natt and len(seen) > 1:
             self.nat_here = seen[0] != self._own_hash()
             self.nat_there = self._nat_hash(self.addr[0], self.addr[1]) not in seen[1:]
+            self.encapsulated = self.nat_here or self.nat_there or self._forced()
 
     def _float(self):
         """Behind a NAT the initiator moves to port 4500 (RFC 3947 §4)."""

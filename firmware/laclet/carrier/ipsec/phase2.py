@@ -1,4 +1,4 @@
-"""Quick mode: one pair of ESP SAs for UDP in transport mode, with or without PFS (RFC 2409 §5.5, RFC 3193, RFC 3947 §5)."""
+"""Quick mode: a pair of ESP SAs for UDP in transport mode, with or without PFS (RFC 2409 §5.5, RFC 3193, RFC 3947)."""
 
 from ...crypto.dh import DiffieHellman
 from ...crypto.hashes import equal
@@ -22,6 +22,7 @@ class Quick(Exchange):
         self.peer = sa.peer
         self.message_id = message_id or self.owner.random(4)
         self.pair = None  # what came of it
+        self._asked = 0  # when message 1 went out
         self._iv = sa.keys.iv(sa.last_block, self.message_id)
         self._dh = None
         self._nonce = self.owner.random(_NONCE)
@@ -34,6 +35,12 @@ class Quick(Exchange):
     def transmit(self, message):
         """Send by the way of the ISAKMP SA."""
         self.sa.transmit(message)
+
+    def again(self):
+        """Send the last flight again; it may be the last of aggressive mode that the other side waits for."""
+        if self.sa.aggressive and self.sa.initiator:
+            self.sa.repeat()
+        Exchange.again(self)
 
     def open(self, message):
         """Decrypt with the chain of this exchange."""
@@ -67,6 +74,7 @@ class Quick(Exchange):
     def start(self, now):
         """Send message 1."""
         policy = self.owner.policy
+        self._asked = now
         offer = proposals.sa_payload(p.PROTO_ESP, self._spi, policy.esp, policy.esp_life, self._mode)
         payloads = [(p.SA, offer), (p.NONCE, self._nonce)]
         if policy.esp[0].group:
@@ -162,6 +170,7 @@ class Quick(Exchange):
         outbound = keys.keymat(secret, p.PROTO_ESP, spi, self._nonces, proposal.keymat)
         life = min(life or self.owner.policy.esp_life, self.owner.policy.esp_life)
         self.pair = Pair(proposal, self._spi, inbound, spi, outbound, life, self.initiator)
+        self.pair.asked = self._asked
 
     def _told_life(self, message, found, life):
         """The life after a RESPONDER-LIFETIME notification (RFC 2407 §4.6.3.1), if there is one."""

@@ -1,4 +1,4 @@
-"""What we offer and accept: the notation of strongSwan, and SA payloads (RFC 2408 §3.4–3.6, RFC 2409 App. A, RFC 2407 §4.5)."""
+"""What we offer and accept: the notation of strongSwan, and SA payloads (RFC 2408 §3.4, RFC 2409 A, RFC 2407 §4.5)."""
 
 from ...crypto.aes import HAVE_3DES, HAVE_GCM, why_not
 from . import payload as p
@@ -85,7 +85,7 @@ class Ike:
 
 
 class Esp:
-    """One phase 2 proposal: ``cipher`` and ``auths`` (IANA), ``bits``, ``hash_name`` (None: GCM), ``icv``, ``group`` (PFS)."""
+    """One phase 2 proposal: ``cipher``, ``auths`` (IANA), ``bits``, ``hash_name`` (None: GCM), ``icv``, ``group``."""
 
     def __init__(self, text, cipher, bits, auths, hash_name, auth_size, icv, group):
         self.text = text

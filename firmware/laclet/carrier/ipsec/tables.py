@@ -1,8 +1,8 @@
 """Every transition of IKEv1: phase 1 in main and aggressive mode, and quick mode (RFC 2409 §5).
 
-A row is (state, exchange type, form, payloads that must be there, action, next state, what silence in this state means).
-What is in no row is illegal there: dropped, counted, named. Only ``Exchange.step`` assigns a state, and only from a row.
-Actions are names of methods: ``main_2`` is done on receiving message 2 of main mode.
+A row is (state, exchange type, form, payloads that must be there, action, next state, what silence in this state
+means). What is in no row is illegal there: dropped, counted, named. ``Exchange`` alone assigns a state: one from a row,
+or DEAD. Actions are names of methods: ``main_2`` is done on receiving message 2 of main mode.
 """
 
 from .payload import AGGRESSIVE, HASH, ID, KE, MAIN, NONCE, QUICK, SA
@@ -28,15 +28,14 @@ QUICK_3 = 10
 # Of both.
 UP = 11
 DEAD = 12
-NAMES = ("main-1 main-2 main-3 main-4 main-5 main-6 aggressive-2 aggressive-3 quick-1 quick-2 quick-3 up dead").split(
-    " "
-)
 
 # Why a peer says nothing, by what we wait for: cause and hint.
 ABSENT = ("no answer", "is the address right, does IPsec run there, are UDP 500 and 4500 open?")
 STOPPED = ("no answer in the middle of main mode", "is UDP 4500 open?")
 SECRET = ("no answer to our authentication: the pre-shared key differs, or UDP 4500 is closed", "compare ipsec_psk")
 REFUSED = ("no answer to quick mode", "compare ipsec_esp; is the peer's policy UDP 1701 in transport mode?")
+
+_WHOLE = (SA, KE, NONCE, ID, HASH)
 
 PHASE1 = (
     (MAIN_1, MAIN, CLEAR, (SA,), "main_1", MAIN_3, ABSENT),  # RFC 2409 §5.4: HDR, SA
@@ -46,15 +45,7 @@ PHASE1 = (
     (MAIN_5, MAIN, SEALED, (ID, HASH), "main_5", UP, SECRET),  # HDR*, IDii, HASH_I
     (MAIN_6, MAIN, SEALED, (ID, HASH), "main_6", UP, SECRET),  # HDR*, IDir, HASH_R
     (MAIN_1, AGGRESSIVE, CLEAR, (SA, KE, NONCE, ID), "aggressive_1", AGGRESSIVE_3, ABSENT),  # HDR, SA, KE, Ni, IDii
-    (
-        AGGRESSIVE_2,
-        AGGRESSIVE,
-        CLEAR,
-        (SA, KE, NONCE, ID, HASH),
-        "aggressive_2",
-        UP,
-        ABSENT,
-    ),  # HDR, SA, KE, Nr, IDir, HASH_R
+    (AGGRESSIVE_2, AGGRESSIVE, CLEAR, _WHOLE, "aggressive_2", UP, ABSENT),  # HDR, SA, KE, Nr, IDir, HASH_R
     (AGGRESSIVE_3, AGGRESSIVE, EITHER, (HASH,), "aggressive_3", UP, SECRET),  # HDR, HASH_I
 )
 
