@@ -20,6 +20,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers.cable import cable
+
 TREE = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 CLONE_NEWNET = 0x40000000
@@ -88,6 +90,7 @@ class Place:
         self.lab = lab
         self.name = name
         self.address = address  # IPv4 on the laboratory's bridge
+        self.port = f"tap-{name}"  # on the bridge, in the laboratory's own namespace
         self.directory = None  # for files of the programs in it
         self._lifeline = None
 
@@ -170,6 +173,10 @@ class Place:
         """Wait for an interface like `pattern` with an address: (name, own address, peer's address)."""
         return tuple(self.until("address", pattern, timeout=timeout))
 
+    def no_address(self, pattern, timeout=15.0):
+        """Wait until no interface like `pattern` is up with an address."""
+        self.until("no_address", pattern, timeout=timeout)
+
     def no_interface(self, pattern, timeout=15.0):
         """Wait until no interface is called like `pattern`."""
         self.until("no_interface", pattern, timeout=timeout)
@@ -240,7 +247,7 @@ class Guest(Place):
     It boots while the caller goes on; the first request waits for it.
     """
 
-    def __init__(self, lab, name, address, cables=(), modules=(), memory=256):
+    def __init__(self, lab, name, address, serial=(), modules=(), memory=256):
         super().__init__(lab, name, address)
         self.directory = "/run/place"
         self.number = len(lab.guests) + 1
@@ -262,7 +269,7 @@ class Guest(Place):
             "LIFE": lab.life,
             "MODULES": ",".join(modules),
         }
-        self.console = net.spawn(
+        words = [
             "linux.uml",
             f"mem={memory}M",
             f"umid={name}",
@@ -271,15 +278,14 @@ class Guest(Place):
             f"vec0:transport=tap,ifname={port},depth=128",
             f"vec1:transport=tap,ifname={control},depth=16",
             *["con=null", "con0=null,fd:1", "quiet"],
-            *[f"ssl{index}=tty:{cable.far}" for index, cable in enumerate(cables)],
             *[f"{key}={value}" for key, value in arguments.items()],
-            log=f"console-{name}.log",
-        )
-
-    @property
-    def port(self):
-        """The bridge port of the guest, in the laboratory's own namespace."""
-        return f"tap-{self.name}"
+        ]
+        files = []
+        for index, end in enumerate(serial):
+            inward, outward = 3 + 2 * index, 4 + 2 * index
+            words.append(f"ssl{index}=fd:{inward},fd:{outward}")
+            files.append(f"{inward}<>{end.name}.in {outward}<>{end.name}.out")
+        self.console = net.spawn(f"exec {' '.join(words)} {' '.join(files)}", log=f"console-{name}.log")
 
     def _connect(self, timeout):
         def connect():
@@ -357,22 +363,24 @@ class Lab:
         self.net.run("ip", "link", "set", f"tap-{name}", "master", "br0", "up")
         place.run("ip", "addr", "add", f"{place.address}/24", "dev", "eth0")
         place.run("ip", "link", "set", "eth0", "up")
-        place.port = f"tap-{name}"
         return place
 
-    def guest(self, name, cables=(), modules=(), memory=256):
-        """A guest on the bridge; `cables` end at its /dev/ttyS0, ttyS1 …; `modules` are loaded besides the usual."""
-        place = Guest(self, name, self._address(), cables, modules, memory)
+    def guest(self, name, serial=(), modules=(), memory=256):
+        """A guest on the bridge; its /dev/ttyS0, ttyS1 … are the Ports `serial`; `modules` are loaded too."""
+        place = Guest(self, name, self._address(), serial, modules, memory)
         self.guests.append(place)
         return place
 
-    def cable(self, name):
-        """A serial cable, to be handed to `guest(cables=…)`."""
-        from peers.cable import SerialCable
+    def cable(self, name, **ends):
+        """A serial cable: `.near` is a device on this machine; `.ends[1]` goes into a guest, `guest(serial=…)`."""
+        self._cables.append(cable(self.directory / "serial", name, **ends))
+        return self._cables[-1]
 
-        cable = SerialCable(self.directory / "serial", name)
-        self._cables.append(cable)
-        return cable
+    def capture(self, place, name=None, **options):
+        """A Capture at the port of a place, to be used in a `with`."""
+        from peers.capture import Capture
+
+        return Capture(place, name, **options)
 
     def close(self):
         """Power everything off and remove the folder. Harmless when called again."""
@@ -385,8 +393,8 @@ class Lab:
                 guest.close()
         for namespace in reversed(self._namespaces):
             namespace.close()
-        for cable in self._cables:
-            cable.close()
+        for line in self._cables:
+            line.close()
         self.guests, self._namespaces, self._cables = [], [], []
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -69,7 +69,7 @@ class _Xl2tpd:
 
     def down(self, timeout=20.0):
         """Wait until there is no session."""
-        self.place.no_interface("ppp[0-9]+", timeout)
+        self.place.no_address("ppp[0-9]+", timeout)
 
     def _control(self, command):
         self.place.run(f"echo '{command}' > {self._file('control')}")

@@ -184,6 +184,10 @@ def address(pattern):
     return None
 
 
+def no_address(pattern):
+    return None if address(pattern) else True
+
+
 def no_interface(pattern):
     return None if _interfaces(pattern) else True
 
@@ -209,7 +213,7 @@ def exited(pid):
     return poll(pid)["rc"]
 
 
-CONDITIONS = {f.__name__: f for f in (address, no_interface, log, exists, udp_port, exited)}
+CONDITIONS = {f.__name__: f for f in (address, no_address, no_interface, log, exists, udp_port, exited)}
 
 
 def until(condition, args, timeout):

@@ -1,0 +1,25 @@
+"""With LACLET_REQUIRE_ALL=1 (continuous integration) every skip is a failure: nothing is left out unseen."""
+
+import os
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("LACLET_REQUIRE_ALL") == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: nothing may be skipped here: {report.longrepr[2]}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if REQUIRE_ALL and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: nothing may be skipped here: {report.longrepr[2]}"
+    return report

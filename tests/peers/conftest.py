@@ -1,0 +1,59 @@
+"""The laboratory of a test session: booted once, shared by all tests; daemons are started and stopped by each test."""
+
+import pytest
+
+from peers.cable import Port
+from peers.l2tpns import L2tpns
+from peers.lab import Lab
+from peers.needs import GUEST, need
+
+
+@pytest.fixture(scope="session")
+def lab():
+    need(*GUEST)
+    with Lab() as laboratory:
+        yield laboratory
+
+
+@pytest.fixture(scope="session")
+def cable(lab):
+    """The serial line: `.near` for the program under test, /dev/ttyS0 of `cpe` at the far end."""
+    return lab.cable("line")
+
+
+@pytest.fixture(scope="session")
+def between(lab):
+    """Another line, from ttyS1 of `cpe`, the near end, to ttyS0 of `lns`."""
+    return lab.cable("between", near=Port)
+
+
+@pytest.fixture(scope="session")
+def guests(lab, cable, between):
+    """Both guests, booted at the same time."""
+    return lab.guest("lns", [between.ends[1]]), lab.guest("cpe", [cable.ends[1], between.ends[0]])
+
+
+@pytest.fixture(scope="session")
+def lns(guests):
+    """A guest, for the far end of a tunnel."""
+    return guests[0]
+
+
+@pytest.fixture(scope="session")
+def cpe(guests):
+    """A guest, for the premises: a client of ours, or pppd on the serial line."""
+    return guests[1]
+
+
+@pytest.fixture(scope="session")
+def here(lab):
+    """A namespace of this machine on the same bridge, for the program under test."""
+    return lab.namespace("here")
+
+
+@pytest.fixture(scope="session")
+def l2tpns(lab):
+    """l2tpns in a namespace of its own, with a tunnel secret; it takes clients with and without one."""
+    need("l2tpns", "freeradius")
+    with L2tpns(lab.namespace("l2tpns"), "chap pap", "tunnelsecret") as daemon:
+        yield daemon
