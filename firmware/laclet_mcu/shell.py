@@ -1,0 +1,169 @@
+"""The shell of a board: sockets, UARTs, a clock and randomness for a Node, and the loop that serves them."""
+
+import os
+import select
+import socket
+import time
+
+from laclet import ticks
+from laclet.fault import DNS, Fault
+from laclet.node.node import Node
+from laclet.port import HEADROOM, frame_buffer
+from micropython import const
+
+from .udp import Udp, address
+
+_LEVELS = ("error", "warning", "info", "debug")
+_DATAGRAM_MAX = const(2048)  # an MTU of 1500 and all headers, with room for long control messages
+_CHUNK = const(1024)  # octets read from a line at once
+_LONGEST = const(60_000)  # ms; the loop wakes up now and then all the same
+_MASK = const(0x3FFFFFFF)  # ticks.PERIOD - 1
+
+
+class Shell:
+    """One node on this board. ``config`` as node.config.check() or store.load() returns it.
+
+    ``run()`` serves it until Ctrl-C; a program with a loop of its own calls ``start()``, then ``turn(ms)`` for ever;
+    one with asyncio awaits ``aio.run(shell)``.
+    """
+
+    def __init__(self, config):
+        self._level = _LEVELS.index(config["log"]["level"])
+        self._poll = select.poll()
+        self._ports = []  # what has a ``stream`` to be polled
+        self._wires = []
+        self._questions = []  # (host, port, done) for DNS
+        self._rx = frame_buffer(_DATAGRAM_MAX)
+        self._room = memoryview(self._rx)[HEADROOM : HEADROOM + _DATAGRAM_MAX]
+        self._chunk = bytearray(_CHUNK)
+        self.random = os.urandom
+        self.node = Node(config, self)
+
+    # -- the loop -------------------------------------------------------------------------------------
+
+    def now(self):
+        """The core's clock."""
+        return time.ticks_ms() & _MASK
+
+    def run(self):
+        """Serve until Ctrl-C; then close calls and tunnels in order, and let KeyboardInterrupt go on."""
+        self.start()
+        try:
+            while True:
+                self.turn(_LONGEST)
+        except KeyboardInterrupt:
+            self.log("info", "node", "shutting down")
+            self.node.stop(self.now())
+            while not self.node.stopped(self.now()):
+                self.turn(_LONGEST)
+            raise
+        finally:
+            self.node.close()
+
+    def start(self):
+        """Begin to listen and to dial."""
+        self.node.start(self.now())
+        self.flush()
+
+    def turn(self, longest):
+        """Wait for something to do, at most ``longest`` ms, and do it; True when something had come in."""
+        busy = False
+        for stream, events in self._poll.ipoll(self._wait(longest)):
+            busy = True
+            for port in self._ports:
+                if port.stream is stream:
+                    port.ready(events, self.now())
+                    break
+        if self._questions:
+            self._ask()
+        node = self.node
+        now = self.now()
+        if ticks.due(node.poll_at(), now):
+            node.on_timer(now)
+        node.settle(now)
+        self.flush()
+        return busy
+
+    def _wait(self, longest):
+        """Milliseconds until something is due, at most ``longest``."""
+        if self._questions:
+            return 0
+        at = self.node.poll_at()
+        if at is None:
+            return longest
+        return max(0, min(longest, ticks.diff(at, self.now())))
+
+    def flush(self):
+        """Write out what lines have to send."""
+        for wire in self._wires:
+            wire.flush()
+
+    def watch(self, port):
+        """Call ``port.ready(events, now)`` when its ``stream`` is ready."""
+        self._ports.append(port)
+        self._poll.register(port.stream, select.POLLIN)
+
+    def watch_room(self, port, wanted):
+        """Call it also when its stream takes more, or not any longer."""
+        self._poll.modify(port.stream, select.POLLIN | select.POLLOUT if wanted else select.POLLIN)
+
+    def unwatch(self, port):
+        """Forget the port, before its stream is closed."""
+        self._ports.remove(port)
+        self._poll.unregister(port.stream)
+
+    # -- what a node asks for: see docs/architecture.md -----------------------------------------------
+
+    def hostname(self):
+        """The name that this board has on the network."""
+        try:
+            import network
+
+            return network.hostname()
+        except ImportError:
+            return "laclet"
+
+    def log(self, level, component, text):
+        """One line on the console."""
+        if _LEVELS.index(level) <= self._level:
+            at = time.localtime()
+            print("[%02d:%02d:%02d][%s][%s]: %s" % (at[3], at[4], at[5], level[0].upper(), component, text))
+
+    def address_text(self, addr):
+        """An address for people."""
+        return "%s port %d" % addr
+
+    def resolve(self, host, port, done):
+        """Ask DNS at the next turn; the port of MicroPython waits for the answer, whatever we do."""
+        self._questions.append((host, port, done))
+
+    def _ask(self):
+        host, port, done = self._questions.pop(0)
+        found = []
+        fault = None
+        try:
+            for info in socket.getaddrinfo(host, port):
+                addr = address(info[-1])
+                if addr not in found:  # one per kind of socket on some ports
+                    found.append(addr)
+        except OSError as error:
+            fault = Fault(DNS, "cannot find " + host, str(error), "check the name and the name servers")
+        done(found, fault, self.now())
+
+    def open_udp(self, endpoint, local, port, peer):
+        """A carrier of datagrams."""
+        return Udp(self, endpoint, local, port, peer, self._rx, self._room)
+
+    def open_line(self, options, target, line):
+        """A wire."""
+        from .uart import Wire  # a LAC client or an LNS has none
+
+        wire = Wire(self, options, target, line, self._chunk)
+        self._wires.append(wire)
+        return wire
+
+    def open_interface(self, options, link):
+        """An IP host of our own: no operating system takes packets here."""
+        from .interface import Interface
+
+        return Interface(link)

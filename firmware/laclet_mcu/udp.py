@@ -1,0 +1,132 @@
+"""UDP sockets as carriers of datagrams, without an allocation per datagram once the peer is settled."""
+
+import socket
+import sys
+
+from laclet.port import HEADROOM
+from micropython import const
+
+if sys.platform == "linux":
+    from .unix import address
+else:
+
+    def address(addr):
+        """A socket address is what the core wants already."""
+        return addr
+
+
+_BATCH = const(16)  # datagrams read before others get their turn
+
+
+class Udp:
+    """A socket under an L2TP endpoint. ``rx`` is the buffer for what comes in, shared by all sockets of a shell.
+
+    MicroPython can read into a buffer only from a connected socket. So it is connected as soon as the endpoint has
+    settled on a peer and has no other tunnel, and opened anew at the same port when another peer is written to.
+    """
+
+    def __init__(self, shell, endpoint, local, port, peer, rx, room):
+        """``room``: a memoryview of ``rx`` from its headroom on. Raises OSError."""
+        self.stream = None  # the socket, for poll()
+        self._shell = shell
+        self._endpoint = endpoint
+        self._rx = rx
+        self._room = room
+        self._v6 = ":" in (local or (peer[0] if peer else ""))
+        self._local = local
+        self._port = port
+        self._peer = None  # what it is connected to
+        self._heard = None  # the last packed sender, and what it stands for
+        self._from = None
+        self._spoken = None  # the same for the last receiver
+        self._to = None
+        self._open()
+
+    def send(self, buf, start, end, addr):
+        """Send ``buf[start:end]``; what the network does not take is lost and counted."""
+        peer = self._peer
+        try:
+            if peer is None:
+                sent = self.stream.sendto(memoryview(buf)[start:end], self._packed(addr))
+            elif addr is peer or addr == peer:
+                sent = self.stream.write(buf, start, end - start)
+            else:
+                self._reopen()
+                sent = self.stream.sendto(memoryview(buf)[start:end], self._packed(addr))
+        except OSError:
+            sent = None
+        if sent is None:
+            self._endpoint.drop("not sent")
+
+    def settle(self, addr):
+        """The peer's address is final."""
+        if self._peer is None and len(self._endpoint.tunnels) == 1:
+            try:
+                self.stream.connect(self._packed(addr))
+            except OSError:
+                return  # it goes on unconnected
+            self._peer = addr
+
+    def close(self):
+        """Close the socket."""
+        if self.stream is not None:
+            self._shell.unwatch(self)
+            self.stream.close()
+            self.stream = None
+
+    def ready(self, events, now):
+        """Bring on what has come."""
+        if self._peer is None:
+            self._receive_from(now)
+            return
+        stream = self.stream
+        left = _BATCH
+        while left and stream is self.stream:
+            left -= 1
+            try:
+                n = stream.readinto(self._room)
+            except OSError:  # an ICMP error in the place of a datagram
+                self._endpoint.drop("refused")
+                continue
+            if not n:
+                return
+            self._endpoint.receive(self._rx, HEADROOM, HEADROOM + n, self._peer, now)
+            self._shell.flush()  # at once: a line holds few frames, and more may follow
+
+    def _receive_from(self, now):
+        """A datagram of whoever sent one."""
+        try:
+            data, sender = self.stream.recvfrom(len(self._room))
+        except OSError:
+            return
+        if sender != self._heard:
+            self._heard = sender
+            self._from = address(sender)
+        end = HEADROOM + len(data)
+        self._rx[HEADROOM:end] = data
+        self._endpoint.receive(self._rx, HEADROOM, end, self._from, now)
+
+    def _open(self):
+        stream = socket.socket(socket.AF_INET6 if self._v6 else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if self._local or self._port:
+                local = self._local or ("::" if self._v6 else "0.0.0.0")
+                stream.bind(socket.getaddrinfo(local, self._port)[0][-1])
+            stream.setblocking(False)
+        except OSError:
+            stream.close()
+            raise
+        self.stream = stream
+        self._shell.watch(self)
+
+    def _reopen(self):
+        self.close()
+        self._peer = None
+        self._open()
+
+    def _packed(self, addr):
+        """What the socket wants for ``addr``."""
+        if addr != self._spoken:
+            self._spoken = addr
+            self._to = socket.getaddrinfo(addr[0], addr[1])[0][-1]
+        return self._to
