@@ -4,6 +4,7 @@ from laclet.fault import DNS, Fault
 from laclet.ip.host import Host
 from laclet.node.config import check
 from laclet.node.node import Node
+from sim.wire import Wire
 
 
 class SimShell:
@@ -17,6 +18,7 @@ class SimShell:
         self.random = world.random.bytes
         self.lines = []  # (level, component, text)
         self.interfaces = []
+        self.wires = []
         self._port = 40000
 
     def hostname(self):
@@ -43,6 +45,11 @@ class SimShell:
             port = self._port
         self.network.attach(endpoint, (self.host, port))
         return endpoint.carrier
+
+    def open_line(self, options, target, line):
+        wire = Wire(self.world, options, target, line)
+        self.wires.append(wire)
+        return wire
 
     def open_interface(self, options, link):
         interface = Interface(link)

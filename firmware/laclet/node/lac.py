@@ -1,0 +1,227 @@
+"""LAC: the PPP host behind a serial line, with or without a modem, is tunnelled to the LNS (compulsory tunnel)."""
+
+from .. import ticks
+from ..fault import SESSION, Fault
+from ..l2tp import results
+from ..line.serial import SerialLine
+from ..port import join, part
+from .backoff import Backoff
+
+# Bearer Type AVP (§4.4.4): a wire is digital, a modem analog.
+_DIGITAL = 1
+_ANALOG = 2
+
+
+class LacCall:
+    """The call of one section [call.NAME] with a line; the line answers again whenever a call has ended.
+
+    A wire has a call as soon as the host behind it sends a PPP frame. A modem that rings is answered when the LNS has
+    accepted the call; one that dials has its call when it has connected.
+    """
+
+    def __init__(self, node, name, config, dialer):
+        self.node = node
+        self.name = name
+        self.component = "call." + name
+        self.config = config
+        self.dialer = dialer
+        self.session = None
+        self.fault = None  # the last one
+        self.line = SerialLine()
+        self.modem = None
+        self.armed = None  # for Timers
+        self._wanted = False  # a host on the line waits for a call
+        self._speeds = (config["baud"], config["baud"])  # towards the host, from it
+        self._wire = None
+        self._backoff = None  # of a modem that dials
+        self._at = None  # when it dials again
+        self._stopping = False
+        node.adopt(self.line, self)
+        if config["modem"] != "none":
+            from ..line.modem import Modem
+
+            self.modem = Modem(
+                self.line,
+                init=config["init"],
+                answer_rings=config["answer_rings"],
+                dial_timeout=int(config["dial_timeout"] * 1000),
+            )
+            node.adopt(self.modem, self)
+        if config["modem"] == "dial":
+            tunnel = dialer.config
+            first = int(tunnel["holdoff"] * 1000)
+            self._backoff = Backoff(node.shell.random, first, int(tunnel["redial_timeout"] * 1000))
+        dialer.calls.append(self)
+
+    def start(self, now):
+        """Open the line; a modem is made ready."""
+        self._wire = self.node.shell.open_line(self.config, self.modem or self.line, self.line)
+        if self.modem is not None:
+            self.modem.start(now)
+            self._dial(now)
+
+    def dialled(self, now):
+        """The tunnel is there, or on its way: ask for a call if a host waits for one."""
+        if self._wanted and self.session is None:
+            self._place(now)
+
+    def stop(self, fault, now):
+        """Hang up for good."""
+        self._stopping = True
+        self._wanted = False
+        self._at = None
+        if self.session is not None:
+            self.session.close(fault, now)
+
+    def close(self):
+        """Give back the line."""
+        if self._wire is not None:
+            self._wire.close()
+
+    def poll_at(self):
+        """When the modem dials again."""
+        return self._at
+
+    def on_timer(self, now):
+        """Dial again."""
+        if ticks.due(self._at, now):
+            self._at = None
+            self._dial(now)
+
+    def status(self):
+        """For people and tools."""
+        return {
+            "tunnel": self.dialer.name,
+            "device": self.config["device"],
+            "state": "up" if self.line.joined is not None else "calling" if self.session else "waiting",
+            "fault": str(self.fault) if self.fault else None,
+            "session": self.session.status() if self.session is not None else None,
+            "line": self.line.status(),
+            "modem": self.modem.status() if self.modem is not None else None,
+        }
+
+    # -- events of line, modem and session ------------------------------------------------------------
+
+    def on_event(self, name, source, detail, now):
+        """One method per event: ``_on_traffic`` …"""
+        handler = self._EVENTS.get(name)
+        if handler is not None and (source is self.line or source is self.modem or source is self.session):
+            handler(self, source, detail, now)
+
+    def _on_traffic(self, source, detail, now):
+        """The host behind the line speaks PPP and has no call."""
+        if self.modem is None:
+            self._wanted = True
+            self.dialled(now) if self.dialer.usable() else self._cannot(now)
+
+    def _on_ring(self, source, detail, now):
+        """The modem rings: ask the LNS whether it takes the call."""
+        if self.session is not None or self._stopping:
+            return
+        if not self.dialer.usable():
+            self._cannot(now)
+            return
+        caller = detail or b""
+        self.node.log("info", self.component, "the line rings" + (", caller " + caller.decode() if caller else ""))
+        self.session = self.dialer.tunnel.ringing_call(now, calling=caller, bearer=_ANALOG)
+        if self.session is not None:
+            self.session.owner = self
+
+    def _on_accepted(self, source, detail, now):
+        """The LNS takes the call that rings."""
+        self.modem.answer(now)
+
+    def _on_connected(self, source, detail, now):
+        """The modem has a carrier; ``detail`` is (speed towards the host, speed from it)."""
+        self._speeds = detail
+        self.node.log("info", self.component, "modem connected at %d bit/s" % detail[0])
+        if self.session is not None:  # it rang, and the LNS waits for this
+            self.session.tx_speed, self.session.rx_speed = detail
+            self.session.connected(now)
+            return
+        self._wanted = True
+        self.dialled(now) if self.dialer.usable() else self._cannot(now)
+
+    def _on_hung_up(self, source, detail, now):
+        """The host, its modem or the wire is gone."""
+        self._wanted = False
+        self.fault = detail
+        self.node.fault(self.component, detail)
+        if self.session is not None:
+            self.session.close(detail, now, results.CDN_CARRIER)
+        if source is self.modem:
+            self._dial_later(now)
+
+    def _on_failed(self, source, detail, now):
+        """The modem could not answer, dial, or be made ready."""
+        self.fault = detail
+        self.node.fault(self.component, detail)
+        if self.session is not None:
+            self.session.close(detail, now, results.CDN_NO_CARRIER)
+        self._dial_later(now)
+
+    def _on_call_up(self, session, detail, now):
+        self._wanted = False
+        self.node.log("info", self.component, "call connected, PPP passes between line and LNS")
+        if self._backoff is not None:
+            self._backoff.reset()
+        join(self.line, session)
+        self.line.release(now)
+
+    def _on_accm(self, session, detail, now):
+        """The LNS tells the line's ACCMs (SLI, RFC 2661 §6.14)."""
+        self.line.set_accm(detail[0], detail[1])
+
+    def _on_call_down(self, session, fault, now):
+        part(self.line)
+        self.session = None
+        self.line.release(now)  # whatever came last belongs to the call that is over
+        if fault is session.tunnel.fault:  # the dialer tells of it, and dials again
+            self.fault = fault
+            self.node.log("info", self.component, "down with its tunnel")
+        elif fault is not self.fault and not self._stopping:  # a hang-up has told of itself
+            self.fault = fault
+            self.node.fault(self.component, fault)
+        if self.modem is not None:
+            self.modem.hang_up(now)
+        elif self._wire is not None:
+            self._wire.hang_up()
+
+    _EVENTS = {
+        "traffic": _on_traffic,
+        "ring": _on_ring,
+        "call-accepted": _on_accepted,
+        "connected": _on_connected,
+        "hung_up": _on_hung_up,
+        "failed": _on_failed,
+        "call-up": _on_call_up,
+        "accm": _on_accm,
+        "call-down": _on_call_down,
+    }
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _place(self, now):
+        """Ask the LNS for a call for the host that is connected."""
+        bearer = _DIGITAL if self.modem is None else _ANALOG
+        speeds = self._speeds
+        self.session = self.dialer.tunnel.incoming_call(now, bearer=bearer, tx_speed=speeds[0], rx_speed=speeds[1])
+        if self.session is not None:
+            self.session.owner = self
+
+    def _cannot(self, now):
+        """A host wants a call while the tunnel is down; a wire waits, a modem hangs up."""
+        self.fault = Fault(SESSION, "no call without tunnel " + self.dialer.name)
+        self.node.fault(self.component, self.fault)
+        if self.modem is not None and self._wanted:
+            self._wanted = False
+            self.modem.hang_up(now)
+
+    def _dial(self, now):
+        if self._backoff is not None and not self._stopping:
+            self.modem.dial(self.config["number"], now)
+
+    def _dial_later(self, now):
+        if self._backoff is not None and not self._stopping:
+            self._at = ticks.add(now, self._backoff.next())
+            self.node.timers.update(self, now)
