@@ -151,7 +151,7 @@ class PppLink(Port):
             self._rearm()
         elif lcp.state != OPENED or protocol == 0:
             self.drop("frame before LCP is open" if protocol else "frame without a protocol")
-        elif protocol < LINK_LAYER and not self.network:
+        elif protocol < LINK_LAYER and not self.network and not self._implied(now):
             self.drop("network frame before authentication")
         else:
             if protocol >= NETWORK_CONTROL and self.tap is not None:
@@ -250,6 +250,11 @@ class PppLink(Port):
         if self._blamed is None:
             self._blamed = fault
 
+    def peer_gave_up(self, now):
+        """The peer ends the negotiation of LCP: in vain to go on, if we know why."""
+        if self._blamed is not None:
+            self.fail(self._blamed, now)
+
     def fail(self, fault, now):
         """Close the link, because of this."""
         if self.fault is None:
@@ -315,8 +320,15 @@ class PppLink(Port):
     def _authenticated(self, now):
         if self._proven and self._verified and not self.network and self.lcp.state == OPENED:
             self.network = True
+            self._blamed = None  # whatever went wrong before, it was got over
             for ncp in self.ncps:
                 ncp.start(now)
+
+    def _implied(self, now):
+        """The peer speaks network protocols: does that stand for a lost Success? True when they may be heard."""
+        for role in self.roles:
+            role.implied(now)
+        return self.network
 
     def ncp_up(self, ncp, now):
         """An NCP is Opened."""

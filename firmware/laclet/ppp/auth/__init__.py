@@ -7,7 +7,7 @@ METHODS = (
     ("chap", b"\xc2\x23\x05", "chap", "CHAP-MD5"),
     ("mschap", b"\xc2\x23\x80", "mschap", "MS-CHAP"),
     ("mschap-v2", b"\xc2\x23\x81", "mschap_v2", "MS-CHAPv2"),
-    ("eap", b"\xc2\x27", None, "EAP"),
+    ("eap", b"\xc2\x27", "eap", "EAP"),
 )
 
 

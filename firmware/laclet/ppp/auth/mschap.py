@@ -84,9 +84,9 @@ class Prover(chap.Prover):
             challenge = unhexlify(fields.get("C", b""))
         except ValueError:
             return None
-        return challenge or self.implied()
+        return challenge or self.implied_challenge()
 
-    def implied(self):
+    def implied_challenge(self):
         """The challenge for a retry when the Failure gives none (RFC 2433 §8)."""
         return bytes(((self._challenge[0] + 23) & 0xFF,)) + self._challenge[1:]
 

@@ -51,7 +51,7 @@ class Prover(mschap.Prover):
         self.keys = mppe_keys(self._hash, nt_response, False)
         return True
 
-    def implied(self):
+    def implied_challenge(self):
         """There is no retry without a challenge (§6)."""
         return None
 

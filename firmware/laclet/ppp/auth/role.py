@@ -73,6 +73,9 @@ class Role:
         code, identifier, data = self._packet
         self.link.send(self.protocol, code, identifier, data, now)
 
+    def implied(self, now):
+        """The peer already speaks network protocols; a method without a repeated answer may take that for Success."""
+
     def receive(self, buf, at, end, now):
         """Take a packet of this protocol; False when its code is the business of the other side."""
         end = ppp.packet_end(buf, at, end)
