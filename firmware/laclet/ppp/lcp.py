@@ -4,7 +4,7 @@ from .. import ticks
 from ..fault import AUTH, LCP, Fault, clean
 from ..wire import ppp
 from . import auth
-from .automaton import Automaton
+from .automaton import REQ_SENT, Automaton
 from .options import Negotiation, Option
 
 MRU = 1
@@ -247,7 +247,13 @@ class Lcp(Negotiation):
         if end - at >= 8:
             self.identification = clean(buf[at + 8 : end])
 
+    def _on_terminate_request(self, buf, at, end, now):
+        Automaton._on_terminate_request(self, buf, at, end, now)
+        if self.state == REQ_SENT:
+            self.link.peer_gave_up(now)
+
     CODES = dict(Automaton.CODES)
+    CODES[ppp.TERMINATE_REQUEST] = _on_terminate_request
     CODES[ppp.PROTOCOL_REJECT] = Automaton._on_extended
     CODES[ppp.ECHO_REQUEST] = Automaton._on_extended
     CODES[ppp.ECHO_REPLY] = Automaton._on_extended
