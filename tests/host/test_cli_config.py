@@ -113,7 +113,7 @@ def test_problems_name_file_line_key_and_mend(tmp_path):
     assert [str(each) for each in loaded.errors] == [
         f"{path}:5: call.home.mtuu: no such key; did you mean mtu?",
         f"{path}:8: call.home.password: must be a string; put it in quotes",
-        f'{path}:10: call.home.routes[0]: "x" is not a network; write it like "192.0.2.0/24"',
+        f'{path}:10: call.home.routes[0]: "x" is not an IPv4 network; write it like "192.0.2.0/24"',
     ]
     assert [str(each) for each in loaded.warnings] == [
         f"{path}:8: call.home.password: is a secret; move it to secrets.toml"

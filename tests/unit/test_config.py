@@ -108,8 +108,8 @@ def test_good_values():
         (
             ("call", "home"),
             "routes",
-            ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"],
-            ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"],
+            ["10.0.0.0/8", "192.0.2.7"],
+            ["10.0.0.0/8", "192.0.2.7/32"],
         ),
         (("call", "home"), "routes", ["0.0.0.0/0", "10.1.128.0/17"], ["0.0.0.0/0", "10.1.128.0/17"]),
         (("call", "home"), "auth", [], []),
@@ -178,6 +178,7 @@ def test_bad_list_entries_are_named_by_index():
         ("auth", ["pap", "pap"], 1, '"pap" is there twice; remove one'),
         ("routes", ["10.0.0.0/8", "10.0.0.1/8"], 1, '"10.0.0.1/8" has bits beyond its prefix; write "10.0.0.0/8"'),
         ("routes", ["10.0.0.0/33"], 0, '"10.0.0.0/33" has no prefix length from 0 to 32; write it like "192.0.2.0/24"'),
+        ("routes", ["2001:db8::/32"], 0, '"2001:db8::/32" is not an IPv4 network; write it like "192.0.2.0/24"'),
         ("routes", [{}], 0, 'must be a string, not a table; write it like "192.0.2.0/24"'),
     ):
         found = problems_of(with_key(("call", "home"), key, value))

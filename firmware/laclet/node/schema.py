@@ -17,7 +17,7 @@ Kinds, and what the checked configuration holds for each:
 ``ipv4`` ``ip``     address as a string; ``ip`` takes IPv6 too
 ``ipv4s``           list of IPv4 addresses as strings
 ``pool``            tuple of first and last IPv4 address as strings, from ``"first-last"``
-``cidrs``           list of networks ``"192.0.2.0/24"``
+``cidrs``           list of IPv4 networks ``"192.0.2.0/24"``
 ``hosts``           list of ``(host, port)``, from one string or a list of ``"host"``, ``"host:port"``, ``"[v6]:port"``;
                     ``limits`` is the port when none is given
 """

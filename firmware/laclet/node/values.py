@@ -181,18 +181,16 @@ def _pool(value, limits):
 def _cidr(value, limits):
     address, slash, bits = _string(value, _CIDR_MEND).partition("/")
     raw = ipv4_bytes(address)
-    if raw is None and not is_ipv6(address):
-        raise Wrong(said(value) + " is not a network", _CIDR_MEND)
-    most = 32 if raw is not None else 128
+    if raw is None:
+        raise Wrong(said(value) + " is not an IPv4 network", _CIDR_MEND)
     if not slash:
-        return "%s/%d" % (address, most)
-    if not _digits(bits, 3) or int(bits) > most:
-        raise Wrong("%s has no prefix length from 0 to %d" % (said(value), most), _CIDR_MEND)
-    if raw is not None:
-        masks = [0xFF00 >> min(8, max(0, int(bits) - 8 * i)) & 0xFF for i in range(4)]
-        network = ".".join([str(raw[i] & masks[i]) for i in range(4)])
-        if network != address:
-            raise Wrong(said(value) + " has bits beyond its prefix", 'write "%s/%s"' % (network, bits))
+        return address + "/32"
+    if not _digits(bits, 2) or int(bits) > 32:
+        raise Wrong(said(value) + " has no prefix length from 0 to 32", _CIDR_MEND)
+    masks = [0xFF00 >> min(8, max(0, int(bits) - 8 * i)) & 0xFF for i in range(4)]
+    network = ".".join([str(raw[i] & masks[i]) for i in range(4)])
+    if network != address:
+        raise Wrong(said(value) + " has bits beyond its prefix", 'write "%s/%s"' % (network, bits))
     return value
 
 

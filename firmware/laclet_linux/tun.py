@@ -1,0 +1,130 @@
+"""TUN interfaces above PPP links: addresses, MTU and routes while the link is up, and nothing left when it is down."""
+
+import os
+
+from laclet.port import HEADROOM, frame_buffer
+from laclet.wire.address import ipv4_bytes, ipv4_text
+
+from .loop import READ
+from .plane.tun import open_tun
+
+_SIZE = 65535  # no packet of the kernel is longer
+_BATCH = 64  # packets read before others get their turn
+
+
+class TunInterface:
+    """A TUN interface joined to ``link``. ``options``: a checked section [call.NAME]; [lns] has no routes.
+
+    ``routes`` is the shell's RouteTable, ``names`` its NameServers; ``log(level, text)``. Raises OSError when
+    the interface cannot be made.
+    """
+
+    def __init__(self, loop, options, link, routes, names, log):
+        self.drops = {}
+        self._loop = loop
+        self._options = options
+        self._link = link
+        self._routes = routes
+        self._names = names
+        self._log = log
+        self._pinned = None  # the LNS's address, while it has a route of its own
+        self._is_up = False
+        self._buf = frame_buffer(_SIZE)
+        self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
+        self._tun = open_tun(options.get("ifname") or "laclet%d", False)
+        self.name = self._tun.name
+        self._index = routes.index(self.name)
+        loop.watch(self._tun.fd, self._on_ready, READ)
+
+    def receive_ip(self, buf, start, end, now):
+        """A packet that came out of the link."""
+        try:
+            os.write(self._tun.fd, memoryview(buf)[start:end])
+        except OSError as error:
+            self._drop("interface: " + (error.strerror or "error"))
+
+    def up(self, settings, peer, now):
+        """The link is up: ``settings`` has ``local``, ``remote``, ``dns`` (bytes) and ``mtu``; ``peer`` is the LNS.
+
+        A configuration the kernel refuses is undone, and the link closed.
+        """
+        self.down()
+        self._is_up = True
+        try:
+            self._configure(settings, peer)
+        except OSError as error:
+            self._log("error", f"interface: {self.name}: {error.strerror}; closing the link")
+            self.down()
+            self._link.close(now)
+
+    def down(self):
+        """The link is down: take everything back."""
+        if not self._is_up:
+            return
+        self._is_up = False
+        self._names.clear(self.name)
+        for undo, argument in ((self._routes.down, self._index), (self._routes.unpin, self._pinned)):
+            try:
+                undo(argument)
+            except OSError as error:
+                self._log("warning", f"interface: {self.name}: {error.strerror}")
+        self._pinned = None
+
+    def close(self):
+        """Take everything back; the interface goes."""
+        if self._tun.fd >= 0:
+            self.down()
+            self._loop.unwatch(self._tun.fd)
+            self._tun.close()
+
+    def _configure(self, settings, peer):
+        options = self._options
+        local, remote = ipv4_text(settings["local"]), ipv4_text(settings["remote"])
+        lns = peer[0] if len(peer) == 2 else None
+        if lns is not None and (lns == remote or self._takes(lns)):
+            self._say(self._routes.pin(lns))
+            self._pinned = lns
+        # An LNS that calls its end of the link by its public address must not be looked for inside the tunnel.
+        self._routes.up(self._index, local, None if remote == lns else remote, settings["mtu"])
+        if options.get("default_route") and not self._routes.add_default(self._index, options["metric"]):
+            self._say("the other default route stays, behind ours")
+        for network in options.get("routes", ()):
+            self._routes.add(network, self._index, options["metric"])
+        if options.get("use_peer_dns") and settings["dns"]:
+            self._names.set(self.name, [ipv4_text(server) for server in settings["dns"]])
+
+    def _takes(self, address):
+        """True when the routes into the link would take ``address`` along."""
+        options = self._options
+        return options.get("default_route") or any(_holds(network, address) for network in options.get("routes", ()))
+
+    def _say(self, text):
+        if text:
+            self._log("info", f"{self.name}: {text}")
+
+    def _on_ready(self, events, now):
+        tun = self._tun
+        room = self._room
+        buf = self._buf
+        send_ip = self._link.send_ip
+        for _ in range(_BATCH):
+            try:
+                size = os.readv(tun.fd, room)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._drop("interface: " + (error.strerror or "error"))
+                return
+            send_ip(buf, HEADROOM, HEADROOM + size, now)
+            if tun.fd < 0:
+                return
+
+    def _drop(self, reason):
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+
+def _holds(network, address):
+    """True when ``network`` ("192.0.2.0/24") holds ``address``."""
+    base, _, bits = network.partition("/")
+    shift = 32 - int(bits)
+    return int.from_bytes(ipv4_bytes(base), "big") >> shift == int.from_bytes(ipv4_bytes(address), "big") >> shift
