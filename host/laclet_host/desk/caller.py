@@ -1,13 +1,13 @@
-"""A PPP host that calls in through an AT modem: what stands behind a serial line on the desk, all in one file descriptor."""
+"""A PPP host that calls in through an AT modem: what stands behind a serial line on the desk."""
 
 import os
 import select
 import time
-
-from laclet.line.serial import SerialLine
+import tty
 
 from laclet import ticks
 from laclet.ip.host import Host
+from laclet.line.serial import SerialLine
 from laclet.port import HEADROOM, join
 from laclet.ppp.link import PppLink
 
@@ -19,8 +19,15 @@ def now_ms():
     return time.monotonic_ns() // 1_000_000 % ticks.PERIOD
 
 
+def open_raw(path):
+    """A tty or pty as a non-blocking file descriptor in raw mode."""
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    tty.setraw(fd)
+    return fd
+
+
 class Caller:
-    """PPP host, AT modem and a pty (or tty) in raw mode, opened non-blocking as ``fd``."""
+    """PPP host and AT modem on ``fd``, of ``open_raw``."""
 
     def __init__(self, fd, username, password, auth=("chap", "pap"), number="5551234"):
         self.fd = fd

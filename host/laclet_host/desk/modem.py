@@ -10,7 +10,8 @@ RING_INTERVAL = 2000  # ms between RINGs
 class AtModem:
     """``connect`` is the text of CONNECT; ``busy`` makes every dialled number busy. Times in ms on any steady clock.
 
-    ``state`` is ``command`` or ``data``. ``events`` collects ``("answered",)``, ``("dialled", number)``, ``("hung up",)``.
+    ``state`` is ``command`` or ``data``. ``events`` collects ``("answered",)``, ``("dialled", number)`` and
+    ``("hung up",)``.
     """
 
     def __init__(self, connect="CONNECT 33600", busy=False):
@@ -67,7 +68,7 @@ class AtModem:
             self._ring_at = now + RING_INTERVAL
             self._say("RING")
             if self._caller:
-                self._say('+CLIP: "%s",129' % self._caller)
+                self._say(f'+CLIP: "{self._caller}",129')
         if self._escape_at is not None and now >= self._escape_at:
             self._escape_at = None
             self.state = "command"
@@ -97,7 +98,7 @@ class AtModem:
             self._connect()
         elif command.startswith("A"):
             self._say("NO CARRIER")
-        elif command.startswith("H") or command.startswith("Z"):
+        elif command.startswith(("H", "Z")):
             self._say("OK")
             if self._plus == 3:
                 self._drop()
