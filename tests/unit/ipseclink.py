@@ -38,7 +38,7 @@ class Above:
 
 
 class Wire(Network):
-    """The network, with a masquerading NAT before the client when ``nat``. ``tamper(data, source)`` may change or eat."""
+    """The network; ``nat``: a masquerade before the client. ``tamper(data, source)`` may change or eat what is sent."""
 
     def __init__(self, world, nat=False, **link):
         Network.__init__(self, world, **link)

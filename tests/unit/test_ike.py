@@ -2,6 +2,7 @@
 """IKEv1 between two of our own machines: modes, proposals, NAT, loss, and every way to fail, each with one fault."""
 
 from ipseclink import CLIENT, LNS, NAT, SERVER, Scene, listener, policy
+
 from laclet.carrier.ipsec import payload as p
 from laclet.fault import IKE
 

@@ -278,7 +278,7 @@ class Ipsec:
             return self._phase1(sa, message, exchange, inlet, addr, now)
         if sa.state == tables.UP:
             return sa.peer.receive_ike(sa, message, now)
-        if exchange == p.INFORMATIONAL and not message[p.FLAGS] & p.ENCRYPTED:
+        if exchange == p.INFORMATIONAL:
             return sa.notified(message, now)
         if sa.state == tables.AGGRESSIVE_3:
             sa.repeat()  # quick mode already: the message before it got lost, and is sent again when asked for
@@ -430,7 +430,7 @@ class Ipsec:
         self.repeat(peer)
 
     def trouble(self, peer, fault):
-        """A renewal failed; what there is still works."""
+        """A negotiation failed; what there is still works."""
         self._event("ike-fault", (peer.above, fault))
 
     def peer_down(self, peer, fault, now):

@@ -110,7 +110,7 @@ class Peer:
         exchange = message[p.EXCHANGE]
         message_id = message[p.MESSAGE_ID : p.LENGTH]
         if exchange == p.INFORMATIONAL:
-            return self._informational(sa, message, message_id, now)
+            return self._informational(sa, message, now)
         quick = self.quicks.get(message_id)
         if quick is None:
             if len(self.quicks) >= _MAX_QUICKS:
@@ -173,9 +173,10 @@ class Peer:
         if quick.initiator:
             self._trouble(fault, now)
 
-    def notify_error(self, sa, number):
+    def refuse(self, sa, number, cause, hint):
         """Refuse a quick mode, under the protection of ``sa``."""
         self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ESP, b"", number)))
+        self.owner.trouble(self, Fault(IKE, cause, "", hint))
 
     # -- data -------------------------------------------------------------------------------------------
 
@@ -348,16 +349,13 @@ class Peer:
         sa = self.sas[-1]
         self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ISAKMP, sa.cookies, number, data)))
 
-    def _informational(self, sa, message, message_id, now):
+    def _informational(self, sa, message, now):
         if not message[p.FLAGS] & p.ENCRYPTED:
             return "clear notification"
-        opened = sa.keys.open(message, sa.keys.iv(sa.last_block, message_id))
-        found = opened and p.parse(opened[0][p.NEXT], opened[0], p.HEADER, len(opened[0]))
-        if not found:
-            return "undecryptable"
-        message = opened[0]
-        if not sa.authentic(message, found, message_id):
-            return "bad hash"
+        opened = sa.informational(message)
+        if opened is None:
+            return "forged notification"
+        message, found = opened
         self.heard = True
         for kind, start, end in found:
             if kind == p.NOTIFY and end - start >= 8 + message[start + 5]:

@@ -72,7 +72,13 @@ class Phase1(Exchange):
         self.owner.phase1_up(self, now)
 
     def notified(self, message, now):
-        """A notification in clear, before there were keys to prove it: an error ends what an initiator asked for."""
+        """A notification before phase 1 is done, which proves nothing: an error ends what an initiator asked for."""
+        if message[p.FLAGS] & p.ENCRYPTED:
+            if self.state == tables.MAIN_6 and self.informational(message) is None:
+                # In answer to our proof strongSwan complains under its own keys: that we cannot read it says all.
+                self.said = "something that our pre-shared key cannot read"
+                self.fail("the pre-shared key differs", "compare ipsec_psk", now)
+            return "too early"
         found = p.parse(message[p.NEXT], message, p.HEADER, len(message))
         body = p.first(found, p.NOTIFY, message) if found else None
         if body is None or len(body) < 8:
@@ -108,6 +114,16 @@ class Phase1(Exchange):
         kind, start, end = found[0]
         proof = self.keys.prf(self.keys.skeyid_a, seed + message[end : found[-1][2]])
         return kind == p.HASH and equal(message[start:end], proof)
+
+    def informational(self, message):
+        """``(message in clear, payloads)`` of an informational message that proves itself (RFC 2409 §5.7), or None."""
+        message_id = message[p.MESSAGE_ID : p.LENGTH]
+        opened = self.keys.open(message, self.keys.iv(self.last_block or self._iv, message_id))
+        if opened is None:
+            return None
+        message = opened[0]
+        found = p.parse(message[p.NEXT], message, p.HEADER, len(message))
+        return (message, found) if found and self.authentic(message, found, message_id) else None
 
     # -- initiator --------------------------------------------------------------------------------------
 

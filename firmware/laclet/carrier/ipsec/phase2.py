@@ -92,10 +92,10 @@ class Quick(Exchange):
         ids = [message[start:end] for kind, start, end in found if kind == p.ID]
         choice = self._choose(message, found)
         if isinstance(choice, str):
-            self.peer.notify_error(self.sa, p.NO_PROPOSAL_CHOSEN)
+            self.peer.refuse(self.sa, p.NO_PROPOSAL_CHOSEN, "no common ESP proposal", "compare ipsec_esp")
             return choice
         if ids and not (len(ids) == 2 and self._covers(ids[0], 0) and self._covers(ids[1], self.owner.policy.port)):
-            self.peer.notify_error(self.sa, p.INVALID_ID_INFORMATION)
+            self.peer.refuse(self.sa, p.INVALID_ID_INFORMATION, "the peer wants a tunnel for other than L2TP", "")
             return "foreign selector"
         proposal, spi, life, body = choice
         payloads = [(p.SA, self._with_spi(body, spi)), (p.NONCE, self._nonce)]

@@ -16,14 +16,14 @@ _CIPHERS = {
     "aes128gcm128": (None, 20, 128),
     "aes256gcm128": (None, 20, 256),
 }
-# Notation -> (IKE hash, ESP authentication, hashlib's name, key bytes, ICV bytes): RFC 2404, RFC 4868. 252 is the
-# private number of strongSwan for an ICV of 96 bits; old Android means the same by 5.
+# Notation -> (IKE hash, ESP authentication, hashlib's name, key bytes, ICV bytes): RFC 2404, RFC 4868. With
+# sha256_96 the number is that of sha256, but the ICV has 96 bits, as with old Android (strongSwan: sha256_96 = yes).
 _HASHES = {
-    "sha": (2, (2,), "sha1", 20, 12),
-    "sha1": (2, (2,), "sha1", 20, 12),
-    "sha256": (4, (5,), "sha256", 32, 16),
-    "sha2_256": (4, (5,), "sha256", 32, 16),
-    "sha256_96": (None, (252, 5), "sha256", 32, 12),
+    "sha": (2, 2, "sha1", 20, 12),
+    "sha1": (2, 2, "sha1", 20, 12),
+    "sha256": (4, 5, "sha256", 32, 16),
+    "sha2_256": (4, 5, "sha256", 32, 16),
+    "sha256_96": (None, 5, "sha256", 32, 12),
 }
 _GROUPS = {"modp1024": 2, "modp1536": 5, "modp2048": 14}
 
@@ -63,14 +63,14 @@ class Ike:
         self.key_size = 24 if self.triple else bits >> 3
         self.block = 8 if self.triple else 16
 
-    def transforms(self, life, mode):
-        """``[(transform id, attributes)]`` with a life of ``life`` seconds; ``mode`` means nothing in phase 1."""
+    def transform(self, life, mode):
+        """``(transform id, attributes)`` with a life of ``life`` seconds; ``mode`` means nothing in phase 1."""
         out = p.attribute(_P1_CIPHER, self.cipher)
         if self.bits:
             out += p.attribute(_P1_KEY_BITS, self.bits)
         out += p.attribute(_P1_HASH, self.hash_id) + p.attribute(_P1_GROUP, self.group)
         out += p.attribute(_P1_AUTH, _PRE_SHARED_KEY)
-        return [(_KEY_IKE, out + p.attribute(P1_LIFE, 1) + p.attribute(P1_LIFE + 1, life))]
+        return _KEY_IKE, out + p.attribute(P1_LIFE, 1) + p.attribute(P1_LIFE + 1, life)
 
     def matches(self, transform, values, mode):
         """True when a peer's transform is this one; ``mode`` means nothing in phase 1."""
@@ -85,13 +85,13 @@ class Ike:
 
 
 class Esp:
-    """One phase 2 proposal: ``cipher``, ``auths`` (IANA), ``bits``, ``hash_name`` (None: GCM), ``icv``, ``group``."""
+    """One phase 2 proposal: ``cipher``, ``auth`` (IANA), ``bits``, ``hash_name`` (None: GCM), ``icv``, ``group``."""
 
-    def __init__(self, text, cipher, bits, auths, hash_name, auth_size, icv, group):
+    def __init__(self, text, cipher, bits, auth, hash_name, auth_size, icv, group):
         self.text = text
         self.cipher = cipher
         self.bits = bits
-        self.auths = auths
+        self.auth = auth
         self.hash_name = hash_name
         self.auth_size = auth_size
         self.icv = icv
@@ -102,22 +102,22 @@ class Esp:
         # What one direction draws from KEYMAT: GCM takes 4 bytes of salt after its key (RFC 4106 §8.1).
         self.keymat = self.key_size + (4 if self.gcm else auth_size)
 
-    def transforms(self, life, mode):
-        """``[(transform id, attributes), …]``: one for each number that the authentication goes by."""
-        head = p.attribute(_P2_KEY_BITS, self.bits) if self.bits else b""
-        tail = p.attribute(_P2_GROUP, self.group) if self.group else b""
-        tail += p.attribute(_P2_MODE, mode) + p.attribute(P2_LIFE, 1) + p.attribute(P2_LIFE + 1, life)
-        out = []
-        for auth in self.auths:
-            out.append((self.cipher, head + (p.attribute(_P2_AUTH, auth) if auth else b"") + tail))
-        return out
+    def transform(self, life, mode):
+        """``(transform id, attributes)`` for encapsulation mode ``mode``."""
+        out = p.attribute(_P2_KEY_BITS, self.bits) if self.bits else b""
+        if self.auth:
+            out += p.attribute(_P2_AUTH, self.auth)
+        if self.group:
+            out += p.attribute(_P2_GROUP, self.group)
+        out += p.attribute(_P2_MODE, mode)
+        return self.cipher, out + p.attribute(P2_LIFE, 1) + p.attribute(P2_LIFE + 1, life)
 
     def matches(self, transform, values, mode):
         """True when a peer's transform is this one in encapsulation mode ``mode``."""
         return (
             transform == self.cipher
             and values.get(_P2_KEY_BITS) == self.bits
-            and values.get(_P2_AUTH) in self.auths
+            and values.get(_P2_AUTH) == self.auth
             and values.get(_P2_GROUP) == self.group
             and values.get(_P2_MODE) == mode
         )
@@ -150,7 +150,7 @@ def _esp(path, text, names):
     if (gcm and not HAVE_GCM) or (cipher[1] == _3DES_ESP and not HAVE_3DES):
         return _bad(path, names[0] + " is not on this platform", "use aes128-sha256 or aes128-sha1")
     if gcm:
-        return Esp(text, cipher[1], cipher[2], (None,), None, 0, 16, group)
+        return Esp(text, cipher[1], cipher[2], None, None, 0, 16, group)
     hash_ = _HASHES[names[1]]
     return Esp(text, cipher[1], cipher[2], hash_[1], hash_[2], hash_[3], hash_[4], group)
 
@@ -181,8 +181,8 @@ def sa_payload(protocol, spi, proposals, life, mode):
     """The body of an SA payload that offers all ``proposals`` as transforms of one proposal (RFC 2408 §3.4–3.6)."""
     items = []
     for proposal in proposals:
-        for number, values in proposal.transforms(life, mode):
-            items.append((p.TRANSFORM, bytes((len(items) + 1, number, 0, 0)) + values))
+        number, values = proposal.transform(life, mode)
+        items.append((p.TRANSFORM, bytes((len(items) + 1, number, 0, 0)) + values))
     body = bytes((1, protocol, len(spi), len(items))) + spi + p.chain(items)
     return p.DOI_SITUATION + p.chain([(p.PROPOSAL, body)])
 
