@@ -1,0 +1,104 @@
+"""The program under test, in a place of the laboratory: laclet on CPython (`laclet run`), or on MicroPython."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import tomlkit
+
+HEAP = "128K"  # of a board
+
+
+class _Service:
+    """`config` is the tree of the configuration, `secrets` the tree of the secrets. Use it in a `with`."""
+
+    def __init__(self, place, config, secrets=None, name="laclet"):
+        self.place = place
+        self.config = config
+        self.secrets = secrets or {}
+        self.name = name  # of its folder
+        self.process = None
+
+    def _file(self, name):
+        return f"{self.place.directory}/{self.name}/{name}"
+
+    def start(self):
+        raise NotImplementedError
+
+    def stop(self):
+        """Ask it to end, in order; its exit status."""
+        return self.process.stop(timeout=10.0)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()
+
+    def text(self):
+        """Its log."""
+        return self.process.text()
+
+    def said(self, pattern, timeout=20.0, count=1):
+        """Wait for the `count`-th line like `pattern` of its log."""
+        return self.process.said(pattern, timeout, count)
+
+    def faults(self):
+        """What its log complains about, as ["tunnel-auth: …"]."""
+        return re.findall(r"(?im)^.*\b(?:warning|error)\b:?\s+(.*)$", self.text())
+
+
+class Laclet(_Service):
+    """The Linux service: TUN, ttys, a control socket."""
+
+    def start(self):
+        path = self.place.write(self._file("laclet.toml"), tomlkit.dumps(self.config))
+        self.place.write(self._file("secrets.toml"), tomlkit.dumps(self.secrets))
+        command = [*self._command, "run", path, "--control", self._file("control")]
+        self.process = self.place.spawn(*command, log=f"{self.name}/laclet.log", env={"PYTHONUNBUFFERED": "1"})
+        self.place.until("exists", self._file("control"), timeout=15.0)
+        return self
+
+    @property
+    def _command(self):
+        return [str(Path(sys.executable).with_name("laclet"))]
+
+    def status(self):
+        """What `laclet status --json` says."""
+        return json.loads(self.place.run(*self._command, "status", "--json", "--control", self._file("control")).out)
+
+    def up(self, pattern="laclet[0-9]+|tun[0-9]+", timeout=20.0):
+        """Wait for an interface with addresses: (interface, own address, peer's address)."""
+        return self.place.interface(pattern, timeout)
+
+
+class MicroLaclet(_Service):
+    """The service of a board on unix MicroPython with a board's heap: a serial line and UDP."""
+
+    def start(self):
+        path = self.place.write(self._file("config.json"), json.dumps(self.config))
+        self.place.write(self._file("secrets.json"), json.dumps(self.secrets))
+        self.process = self.place.spawn(
+            *[Path(sys.executable).with_name("micropython"), "-X", f"heapsize={HEAP}"],
+            *["-m", "laclet_mcu.main", path],
+            log=f"{self.name}/laclet.log",
+            env={"MICROPYPATH": str(packages(self.place.lab))},
+        )
+        self.said("connecting|listening")
+        return self
+
+
+def packages(lab):
+    """The folder of a board's .mpy files, compiled once for a laboratory."""
+    from laclet_host.board import mpy
+
+    folder = lab.directory / "mpy"
+    if not folder.exists():
+        try:
+            mpy.build(folder, "x64")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return folder
