@@ -36,6 +36,20 @@ def test_without_any_method_the_option_is_rejected():
     assert peer.fault().cause == "the peer demands PAP, allowed: none"
 
 
+def test_a_peer_that_opens_without_and_closes_is_understood():
+    """pppd stops demanding what we refuse, and hangs up as soon as LCP is open."""
+    peer = Peer(auth=("chap",), **CLIENT)
+    _, _, identifier, data = peer.take()[0]
+    peer.say(ppp.LCP, REQUEST, 1, WANT_PAP)
+    peer.say(ppp.LCP, ACK, identifier, data)
+    peer.say(ppp.LCP, REQUEST, 2, b"")
+    assert peer.link.phase() == "Network"
+    peer.say(ppp.LCP, ppp.TERMINATE_REQUEST, 3, b"peer refused to authenticate")
+    peer.wait(3000)
+    told = "auth: the peer demands PAP, allowed: chap; the peer said: peer refused to authenticate"
+    assert str(peer.fault()).startswith(told)
+
+
 def test_the_peer_will_not_prove_itself():
     peer = Peer(**server("chap"))
     _, _, identifier, _ = peer.take()[0]

@@ -50,6 +50,8 @@ def test_name_servers():
     assert pair.a.settings["dns"] == [DNS1, DNS2] and pair.b.settings["dns"] == []
     pair = Pair({"want_dns": True}, server(dns=(DNS1,)))
     assert pair.run(5000, pair.up) and pair.a.settings["dns"] == [DNS1]
+    pair = Pair({"want_dns": True}, server(dns=(DNS1, DNS1)))
+    assert pair.run(5000, pair.up) and pair.a.settings["dns"] == [DNS1]
     pair = Pair({"want_dns": True}, server())
     assert pair.run(5000, pair.up) and pair.a.settings["dns"] == []
     pair = Pair({}, server(dns=(DNS1,)))

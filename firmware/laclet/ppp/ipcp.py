@@ -94,7 +94,9 @@ class Ipcp(Ncp):
         """``{"family": 4, "local", "remote": 4 bytes (remote 0.0.0.0: unknown), "dns": [4 bytes], "mtu": bytes}``."""
         dns = []
         if self._want_dns:
-            dns = [o.ours for o in self.options if o.type in DNS and o.ours not in (None, NONE)]
+            for option in self.options:
+                if option.type in DNS and option.ours not in (None, NONE) and option.ours not in dns:
+                    dns.append(option.ours)
         return {
             "family": 4,
             "local": self.address.ours or self.address.wish or NONE,

@@ -90,6 +90,7 @@ class PppLink(Port):
         self._proven = False  # the peer believes us, or does not ask
         self._verified = False  # we believe the peer, or do not ask
         self.challenge = b""  # the CHAP challenge we sent: one that comes back is never answered
+        self.cipher = None  # the Ccp that encrypts
         self.lcp = Lcp(self, mru, accm, echo_interval, echo_failure)
         self.ncps = []
         self.roles = []  # of authentication, while LCP is Opened
@@ -174,11 +175,16 @@ class PppLink(Port):
                 elif self.joined is None:
                     self.drop("not joined")
                 else:
-                    buf[start - 1] = ncp.data_protocol
-                    start -= 1
-                    if not self._pfc:
+                    if self.cipher is not None:
+                        start = self.cipher.seal(ncp.data_protocol, buf, start, end)
+                        if start < 0:
+                            return
+                    else:
+                        buf[start - 1] = ncp.data_protocol
                         start -= 1
-                        buf[start] = 0
+                        if not self._pfc:
+                            start -= 1
+                            buf[start] = 0
                     self.joined.carry(buf, start, end, now)
                 return
         self.drop("IP packet before its NCP is open")
@@ -269,7 +275,7 @@ class PppLink(Port):
     def lcp_up(self, now):
         """LCP is Opened: authenticate, whoever has to."""
         lcp = self.lcp
-        self.mtu = min(self._own_mtu, lcp.peer_mru())
+        self.mtu = min(self._own_mtu, lcp.peer_mru() - (ppp.CIPHER_OVERHEAD if self.cipher is not None else 0))
         self._pfc = self._asynchronous and lcp.pfc.peers is not None
         value = lcp.authentication.ours
         self._verified = value is None
@@ -320,7 +326,8 @@ class PppLink(Port):
     def _authenticated(self, now):
         if self._proven and self._verified and not self.network and self.lcp.state == OPENED:
             self.network = True
-            self._blamed = None  # whatever went wrong before, it was got over
+            if self.roles:
+                self._blamed = None  # whatever went wrong before, it was got over
             for ncp in self.ncps:
                 ncp.start(now)
 
@@ -332,6 +339,7 @@ class PppLink(Port):
 
     def ncp_up(self, ncp, now):
         """An NCP is Opened."""
+        self._blamed = None
         settings = ncp.settings()
         if settings is not None:
             self.event("up", settings)
@@ -388,7 +396,10 @@ class PppLink(Port):
     def _report(self):
         if not self._reported:
             self._reported = True
-            self.event("down", self.fault or self._blamed or self.lcp.why or Fault(LCP, "closed"))
+            why = self.lcp.why or Fault(LCP, "closed")
+            if self._blamed is not None and not self._blamed.said:
+                self._blamed.said = why.said
+            self.event("down", self.fault or self._blamed or why)
 
 
 def _options(protocol):

@@ -50,6 +50,14 @@ class Ncp(Negotiation):
 
     def carry_in(self, buf, at, end, now):
         """A packet of our network came out of the link."""
+        cipher = self.link.cipher
+        if cipher is not None and cipher.insists():
+            self.link.drop("network packet in clear")
+        else:
+            self.deliver(buf, at, end, now)
+
+    def deliver(self, buf, at, end, now):
+        """Bring a packet to the IP side."""
         link = self.link
         if self.state != OPENED:
             link.drop("network packet before its NCP is open")
