@@ -118,10 +118,11 @@ def test_nat_that_changes_its_mapping():
 
 
 def test_loss_and_disorder():
-    for seed in range(1, 25):
+    for seed in range(1, 13):
         scene = Scene(seed=seed, loss=30, repeat=10, reorder=20)
         scene.client.connect(LNS, scene.world.now)
         for _ in range(40):  # as L2TP repeats what is not acknowledged
+            scene.wire.trace.clear()
             scene.send(scene.client, b"SCCRQ", LNS)
             scene.world.run(1000)
             if scene.server.endpoint.got:
