@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tomlkit
 
+LACLET = Path(sys.executable).with_name("laclet")
+MICROPYTHON = Path(sys.executable).with_name("micropython")
 HEAP = "128K"  # of a board
 
 
@@ -46,8 +48,8 @@ class _Service:
         return self.process.said(pattern, timeout, count)
 
     def faults(self):
-        """What its log complains about, as ["tunnel-auth: …"]."""
-        return re.findall(r"(?im)^.*\b(?:warning|error)\b:?\s+(.*)$", self.text())
+        """What its log complains about, without time and component: ["tunnel-auth: …"]."""
+        return re.findall(r"(?m)\[[WE]\]\[[^]]*\]: (.*)$", self.text())
 
 
 class Laclet(_Service):
@@ -56,18 +58,17 @@ class Laclet(_Service):
     def start(self):
         path = self.place.write(self._file("laclet.toml"), tomlkit.dumps(self.config))
         self.place.write(self._file("secrets.toml"), tomlkit.dumps(self.secrets))
-        command = [*self._command, "run", path, "--control", self._file("control")]
-        self.process = self.place.spawn(*command, log=f"{self.name}/laclet.log", env={"PYTHONUNBUFFERED": "1"})
-        self.place.until("exists", self._file("control"), timeout=15.0)
+        self.process = self.place.spawn(LACLET, "run", path, log=f"{self.name}/laclet.log", env=self._environment)
+        self.place.until("exists", self._file("laclet.sock"), timeout=15.0)
         return self
 
     @property
-    def _command(self):
-        return [str(Path(sys.executable).with_name("laclet"))]
+    def _environment(self):
+        return {"LACLET_RUN_DIR": self._file("")}
 
     def status(self):
         """What `laclet status --json` says."""
-        return json.loads(self.place.run(*self._command, "status", "--json", "--control", self._file("control")).out)
+        return json.loads(self.place.run(LACLET, "status", "--json", env=self._environment).out)
 
     def up(self, pattern="laclet[0-9]+|tun[0-9]+", timeout=20.0):
         """Wait for an interface with addresses: (interface, own address, peer's address)."""
@@ -81,7 +82,7 @@ class MicroLaclet(_Service):
         path = self.place.write(self._file("config.json"), json.dumps(self.config))
         self.place.write(self._file("secrets.json"), json.dumps(self.secrets))
         self.process = self.place.spawn(
-            *[Path(sys.executable).with_name("micropython"), "-X", f"heapsize={HEAP}"],
+            *[MICROPYTHON, "-X", f"heapsize={HEAP}"],
             *["-m", "laclet_mcu.main", path],
             log=f"{self.name}/laclet.log",
             env={"MICROPYPATH": str(packages(self.place.lab))},

@@ -11,6 +11,7 @@ from peers.lab import Lab, LabError
 from peers.modem import AtModem
 from peers.needs import need
 from peers.pppd import PppdSerial
+from peers.strongswan import StrongSwan
 from peers.traffic import assert_passes, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
@@ -108,6 +109,26 @@ def test_xl2tpd_dials_l2tpns(cpe, l2tpns, secret):
         _, own, peer = client.up()
         assert peer == l2tpns.local
         assert_passes(cpe, own, l2tpns.place, peer)
+
+
+@pytest.mark.parametrize("encap", [False, True], ids=["esp", "udp"])
+def test_strongswan_carries_xl2tpd(lab, lns, cpe, encap):
+    need("xl2tpd", "pppd", "swanctl")
+    with (
+        StrongSwan(lns, encap=encap) as answering,
+        StrongSwan(cpe, lns.address, encap=encap) as calling,
+        Xl2tpdLns(lns),
+        Xl2tpdClient(cpe, lns.address) as client,
+        lab.capture(cpe) as capture,
+    ):
+        calling.initiate()
+        answering.said("established")
+        client.dial()
+        _, own, peer = client.up()
+        assert_passes(cpe, own, lns, peer)
+    seen = {protocol for frame in capture.frames() for protocol in frame.protocols}
+    assert "esp" in seen
+    assert "l2tp" not in seen
 
 
 def test_the_modem_answers_a_call_and_hears_the_escape_sequence(cable, cpe):

@@ -1,0 +1,151 @@
+"""strongSwan in a guest or a namespace: IKEv1 with a pre-shared key, ESP in transport mode for L2TP."""
+
+PSK = "ikepsk"
+CHARON = "/usr/lib/ipsec/charon"
+IKE = "aes128-sha1-modp2048,aes128-sha1-modp1024,3des-sha1-modp1024"
+ESP = "aes128-sha1"
+MODULES = (
+    *("xfrm_user", "esp4", "xfrm_algo", "authenc", "echainiv", "seqiv", "cbc", "hmac", "ctr", "gcm"),
+    *("ghash_generic", "sha512_generic"),
+)
+
+DAEMON = """
+charon {{
+  load_modular = yes
+  plugins {{
+    include /etc/strongswan.d/charon/*.conf
+    vici {{
+      socket = unix://{folder}/vici
+    }}
+  }}
+  install_routes = no
+  filelog {{
+    stderr {{
+      default = 1
+      ike = {level}
+      time_format = %T
+    }}
+  }}
+}}
+swanctl {{
+  load_modular = no
+}}
+"""
+
+CONNECTIONS = """
+connections {{
+  l2tp {{
+    version = 1
+    proposals = {ike}
+    local_addrs = {local}
+    remote_addrs = {remote}
+    encap = {encap}
+    {more}
+    local {{
+      auth = psk
+    }}
+    remote {{
+      auth = psk
+    }}
+    children {{
+      l2tp {{
+        mode = transport
+        esp_proposals = {esp}
+        local_ts = dynamic[udp/1701]
+        remote_ts = dynamic[{remote_port}]
+        {more_child}
+      }}
+    }}
+  }}
+}}
+secrets {{
+  ike-1 {{
+    secret = {psk}
+  }}
+}}
+"""
+
+
+class StrongSwan:
+    """charon with one connection "l2tp"; use it in a `with`.
+
+    With `remote` (an address) it can `initiate()`; without, it takes whoever knows `psk`. `encap` puts ESP in UDP as if
+    there were a NAT. `ike`, `esp` are proposals in strongSwan's notation, `more` and `more_child` further lines of the
+    connection and of its child. The first use after a guest has booted is slow: modules of cryptography.
+    """
+
+    def __init__(
+        self,
+        place,
+        remote=None,
+        psk=PSK,
+        ike=IKE,
+        esp=ESP,
+        encap=False,
+        level=1,
+        more="",
+        more_child="",
+        port="udp/1701",
+    ):
+        self.place = place
+        self.remote = remote
+        self.process = None
+        self._values = {
+            "ike": ike,
+            "local": place.address,
+            "remote": remote or "%any",
+            "encap": "yes" if encap else "no",
+            "esp": esp,
+            "remote_port": port if remote else "udp",
+            "psk": psk,
+            "more": more,
+            "more_child": more_child,
+        }
+        self._level = level
+
+    def _file(self, name):
+        return f"{self.place.directory}/ipsec/{name}"
+
+    def start(self):
+        """Start the daemon and load its connection; self."""
+        self.place.run("modprobe", "-q", "-a", "-d", "/run/mod", *MODULES, check=False)
+        self.place.write(self._file("strongswan.conf"), DAEMON.format(folder=self._file("")[:-1], level=self._level))
+        self.place.write(self._file("swanctl.conf"), CONNECTIONS.format(**self._values))
+        self.process = self.place.spawn(CHARON, log="ipsec/charon.log", env=self._environment)
+        self.place.until("exists", self._file("vici"), timeout=20.0)
+        self.swanctl("--load-all", "--noprompt", "--file", self._file("swanctl.conf"))
+        return self
+
+    @property
+    def _environment(self):
+        return {"STRONGSWAN_CONF": self._file("strongswan.conf")}
+
+    def swanctl(self, command, *arguments, timeout=30.0, check=True):
+        """Run swanctl, to its end."""
+        uri = ["--uri", f"unix://{self._file('vici')}"]
+        return self.place.run("swanctl", command, *arguments, *uri, timeout=timeout, check=check, env=self._environment)
+
+    def initiate(self, timeout=20.0):
+        """Phase 1 and 2 towards `remote`; LabError when they fail."""
+        return self.swanctl("--initiate", "--child", "l2tp", timeout=timeout).out
+
+    def security_associations(self):
+        """What `swanctl --list-sas` says."""
+        return self.swanctl("--list-sas").out
+
+    def text(self):
+        return self.process.text()
+
+    def said(self, pattern, timeout=10.0, count=1):
+        return self.process.said(pattern, timeout, count)
+
+    def stop(self):
+        """End it; it deletes its associations."""
+        self.process.stop()
+        self.place.run("ip xfrm state flush; ip xfrm policy flush; rm -f /run/charon.pid", check=False)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()
