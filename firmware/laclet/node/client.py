@@ -1,7 +1,6 @@
 """LAC client (voluntary tunnel): our own PPP endpoint joined to a session."""
 
 from .. import ticks
-from ..fault import SESSION, Fault
 from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
@@ -23,6 +22,7 @@ class ClientCall:
         self.session = None
         self.settings = None  # while IP is up
         self.fault = None  # the last one
+        self.gave_up = False  # until the tunnel is dialled again
         self.armed = None  # for Timers
         self._cause = None  # why the call in progress fails, in the words of the layer that knew first
         tunnel = dialer.config
@@ -58,6 +58,7 @@ class ClientCall:
         if self.session is None and not self._stopping:
             self._at = None
             self._cause = None
+            self.gave_up = False
             self.session = self.dialer.tunnel.incoming_call(now)
             if self.session is not None:
                 self.session.owner = self
@@ -166,7 +167,7 @@ class ClientCall:
             self._backoff.reset()
         wait = self._backoff.next() if self.dialer.config["redial"] else None
         if wait is None:
-            self.fault = Fault(SESSION, "giving up", str(cause))
+            self.gave_up = True
             self.node.log("error", self.component, "giving up")
         elif self.dialer.usable():
             self._at = ticks.add(now, wait)
