@@ -82,11 +82,13 @@ def test_every_truncation():
 
 def test_window():
     p = pair()
-    packets = []
-    for _ in range(200):
-        buf, start, end, _ = datagram(20)
-        packets.append((buf, start - p.outbound.overhead, p.outbound.seal(buf, start, end)))
     order = [0, 2, 1, 5, 3, 4, 70, 7, 8, 6, 199, 136, 135, 198]
+    packets = {}
+    for i in range(200):
+        buf, start, end, _ = datagram(20)
+        stop = p.outbound.seal(buf, start, end)
+        if i in order:
+            packets[i] = (buf, start - p.outbound.overhead, stop)
     taken = [i for i in order if p.inbound.open(bytearray(packets[i][0]), packets[i][1], packets[i][2]) > 0]
     assert taken == [0, 2, 1, 5, 3, 4, 70, 7, 8, 199, 136, 198]  # 6 and 135 are 64 behind the highest
     for i in taken:
