@@ -142,7 +142,9 @@ class StrongSwan:
     def stop(self):
         """End it; it deletes its associations."""
         self.process.stop()
-        self.place.run("ip xfrm state flush; ip xfrm policy flush; rm -f /run/charon.pid", check=False)
+        self.place.run(
+            "ip xfrm state flush; ip xfrm policy flush; rm -f /run/charon.pid " + self._file("vici"), check=False
+        )
 
     def __enter__(self):
         return self.start()
