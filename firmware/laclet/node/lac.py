@@ -43,7 +43,7 @@ class LacCall:
             self.modem = Modem(
                 self.line,
                 init=config["init"],
-                answer_rings=config["answer_rings"],
+                answer_rings=0,  # when to answer is for the LNS to say
                 dial_timeout=int(config["dial_timeout"] * 1000),
             )
             node.adopt(self.modem, self)
@@ -121,9 +121,8 @@ class LacCall:
         if not self.dialer.usable():
             self._cannot(now)
             return
-        caller = detail or b""
-        self.node.log("info", self.component, "the line rings" + (", caller " + caller.decode() if caller else ""))
-        self.session = self.dialer.tunnel.ringing_call(now, calling=caller, bearer=_ANALOG)
+        self.node.log("info", self.component, "the line rings" + (", caller " + detail if detail else ""))
+        self.session = self.dialer.tunnel.ringing_call(now, calling=detail.encode(), bearer=_ANALOG)
         if self.session is not None:
             self.session.owner = self
 
@@ -132,33 +131,37 @@ class LacCall:
         self.modem.answer(now)
 
     def _on_connected(self, source, detail, now):
-        """The modem has a carrier; ``detail`` is (speed towards the host, speed from it)."""
-        self._speeds = detail
-        self.node.log("info", self.component, "modem connected at %d bit/s" % detail[0])
+        """The modem has a carrier; ``detail`` is (speed towards the host, speed from it), 0 when it does not say."""
+        self._speeds = (detail[0] or self.config["baud"], detail[1] or self.config["baud"])
+        self.node.log("info", self.component, "modem connected at %d bit/s" % self._speeds[0])
         if self.session is not None:  # it rang, and the LNS waits for this
-            self.session.tx_speed, self.session.rx_speed = detail
+            self.session.tx_speed, self.session.rx_speed = self._speeds
             self.session.connected(now)
             return
         self._wanted = True
         self.dialled(now) if self.dialer.usable() else self._cannot(now)
 
-    def _on_hung_up(self, source, detail, now):
-        """The host, its modem or the wire is gone."""
+    def _on_hung_up(self, source, fault, now):
+        """The host, its modem or the wire is gone; or the modem has hung up as it was told."""
         self._wanted = False
-        self.fault = detail
-        self.node.fault(self.component, detail)
-        if self.session is not None:
-            self.session.close(detail, now, results.CDN_CARRIER)
-        if source is self.modem:
-            self._dial_later(now)
-
-    def _on_failed(self, source, detail, now):
-        """The modem could not answer, dial, or be made ready."""
-        self.fault = detail
-        self.node.fault(self.component, detail)
-        if self.session is not None:
-            self.session.close(detail, now, results.CDN_NO_CARRIER)
+        if source is self.line or self.session is not None:
+            self._lost(fault, results.CDN_CARRIER, now)
         self._dial_later(now)
+
+    def _on_failed(self, source, fault, now):
+        """The modem could not answer or dial, does not work, or has given up as it was told."""
+        self._lost(fault, results.CDN_NO_CARRIER, now)
+        self._dial_later(now)
+
+    def _lost(self, fault, result, now):
+        self.fault = fault
+        self.node.fault(self.component, fault)
+        if self.session is not None:
+            self.session.close(fault, now, result)
+
+    def _on_dtr(self, source, detail, now):
+        """The modem wants DTR dropped."""
+        self._wire.hang_up()
 
     def _on_call_up(self, session, detail, now):
         self._wanted = False
@@ -182,10 +185,10 @@ class LacCall:
         elif fault is not self.fault and not self._stopping:  # a hang-up has told of itself
             self.fault = fault
             self.node.fault(self.component, fault)
-        if self.modem is not None:
-            self.modem.hang_up(now)
-        elif self._wire is not None:
+        if self.modem is None:
             self._wire.hang_up()
+        elif self.modem.busy():
+            self.modem.hang_up(now)
 
     _EVENTS = {
         "traffic": _on_traffic,
@@ -194,6 +197,7 @@ class LacCall:
         "connected": _on_connected,
         "hung_up": _on_hung_up,
         "failed": _on_failed,
+        "dtr": _on_dtr,
         "call-up": _on_call_up,
         "accm": _on_accm,
         "call-down": _on_call_down,
