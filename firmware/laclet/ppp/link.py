@@ -275,7 +275,7 @@ class PppLink(Port):
     def lcp_up(self, now):
         """LCP is Opened: authenticate, whoever has to."""
         lcp = self.lcp
-        self.mtu = min(self._own_mtu, lcp.peer_mru() - (ppp.CIPHER_OVERHEAD if self.cipher is not None else 0))
+        self.mtu = min(self._own_mtu, lcp.peer_mru() - (self.cipher.overhead if self.cipher is not None else 0))
         self._pfc = self._asynchronous and lcp.pfc.peers is not None
         value = lcp.authentication.ours
         self._verified = value is None
