@@ -120,7 +120,7 @@ class Tty:
         self._release()
         self.counters["hang_ups"] += 1
         self._said = reason
-        self._log("warning", f"{self._options['device']}: {reason}; waiting for it to come back")
+        self._log("info", f"{self._options['device']}: {reason}; waiting for it to come back")
         self._line.sent(self._line.tx_end - self._line.tx_start)  # that was for the call that is gone
         self._target.hung_up(now)
         self._open_later()

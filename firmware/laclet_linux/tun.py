@@ -1,6 +1,7 @@
 """TUN interfaces above PPP links: addresses, MTU and routes while the link is up, and nothing left when it is down."""
 
 import os
+import time
 
 from laclet.port import HEADROOM, frame_buffer
 from laclet.wire.address import ipv4_bytes, ipv4_text
@@ -28,7 +29,7 @@ class TunInterface:
         self._names = names
         self._log = log
         self._pinned = None  # the LNS's address, while it has a route of its own
-        self._is_up = False
+        self.since = None  # when it came up, on the monotonic clock in seconds
         self._buf = frame_buffer(_SIZE)
         self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
         self._tun = open_tun(options.get("ifname") or "laclet%d", False)
@@ -49,7 +50,7 @@ class TunInterface:
         A configuration the kernel refuses is undone, and the link closed.
         """
         self.down()
-        self._is_up = True
+        self.since = time.monotonic()
         try:
             self._configure(settings, peer)
         except OSError as error:
@@ -59,9 +60,9 @@ class TunInterface:
 
     def down(self):
         """The link is down: take everything back."""
-        if not self._is_up:
+        if self.since is None:
             return
-        self._is_up = False
+        self.since = None
         self._names.clear(self.name)
         for undo, argument in ((self._routes.down, self._index), (self._routes.unpin, self._pinned)):
             try:

@@ -1,0 +1,180 @@
+"""The control socket of a running service: JSON lines over a UNIX socket, one answer to each command.
+
+A command is ``{"do": "status"}`` or ``{"do": "up", "name": "office"}``. The answer is ``{"ok": true, …}`` or ``{"ok":
+false, "error": "…"}``.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+
+from .loop import READ, WRITE
+
+_LINE = 65536  # bytes of the longest command
+_CLIENTS = 16
+_PATIENCE = 5  # seconds a client waits for the service
+
+
+def run_dir():
+    """Where control sockets are: /run/laclet as root, else below XDG_RUNTIME_DIR; LACLET_RUN_DIR overrides it."""
+    given = os.environ.get("LACLET_RUN_DIR")
+    if given:
+        return given
+    if os.geteuid() == 0:
+        return "/run/laclet"
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    return os.path.join(own, "laclet") if own else f"/tmp/laclet-{os.getuid()}"
+
+
+def socket_path(name):
+    """The control socket of the service ``name``."""
+    return os.path.join(run_dir(), name + ".sock")
+
+
+def running():
+    """The names of services that have a control socket, in order; one may have died without removing it."""
+    try:
+        return sorted(entry[:-5] for entry in os.listdir(run_dir()) if entry.endswith(".sock"))
+    except OSError:
+        return []
+
+
+def ask(name, command):
+    """Send one command to the service ``name``; its answer. Raises OSError when there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(_PATIENCE)
+        sock.connect(socket_path(name))
+        sock.sendall(json.dumps(command).encode() + b"\n")
+        with sock.makefile("rb") as answers:
+            line = answers.readline()
+    if not line.endswith(b"\n"):
+        raise OSError(errno.EPIPE, "no answer")
+    return json.loads(line)
+
+
+class Control:
+    """Serves ``handle(command, now)``, which returns the answer as a dict, at the socket of ``name``.
+
+    Raises OSError when the name is taken by a running service, or the folder cannot be used.
+    """
+
+    def __init__(self, loop, name, handle):
+        self._loop = loop
+        self._handle = handle
+        self._clients = {}  # fd -> _Client
+        self.path = socket_path(name)
+        self._sock = _listening(self.path)
+        self._inode = os.stat(self.path).st_ino
+        loop.watch(self._sock.fileno(), self._on_client)
+
+    def close(self):
+        """Close all, and remove the socket if it is still ours."""
+        for client in list(self._clients.values()):
+            client.close()
+        if self._sock.fileno() >= 0:
+            self._loop.unwatch(self._sock.fileno())
+            self._sock.close()
+            with contextlib.suppress(OSError):
+                if os.stat(self.path).st_ino == self._inode:
+                    os.unlink(self.path)
+
+    def _on_client(self, events, now):
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return
+        if len(self._clients) >= _CLIENTS:
+            sock.close()
+            return
+        sock.setblocking(False)
+        self._clients[sock.fileno()] = _Client(self._loop, sock, self._handle, self._clients)
+
+
+class _Client:
+    """One connection."""
+
+    def __init__(self, loop, sock, handle, clients):
+        self._loop = loop
+        self._sock = sock
+        self._handle = handle
+        self._clients = clients
+        self._in = bytearray()
+        self._out = bytearray()
+        loop.watch(sock.fileno(), self._on_ready)
+
+    def close(self):
+        self._clients.pop(self._sock.fileno(), None)
+        self._loop.unwatch(self._sock.fileno())
+        self._sock.close()
+
+    def _on_ready(self, events, now):
+        try:
+            if events & ~WRITE:
+                data = self._sock.recv(_LINE)
+                if not data:
+                    self.close()
+                    return
+                self._in += data
+            self._serve(now)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+
+    def _serve(self, now):
+        """Answer the lines that came, one after the other: a client that does not listen costs one answer."""
+        self._send()
+        while not self._out:
+            line, newline, rest = self._in.partition(b"\n")
+            if not newline:
+                break
+            self._in = rest
+            self._out += json.dumps(self._answer(line, now)).encode() + b"\n"
+            self._send()
+        if not self._out and len(self._in) > _LINE:
+            self.close()
+        else:
+            self._loop.watch(self._sock.fileno(), self._on_ready, WRITE if self._out else READ)
+
+    def _answer(self, line, now):
+        try:
+            command = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"ok": False, "error": "not JSON"}
+        if not isinstance(command, dict):
+            return {"ok": False, "error": "not a JSON object"}
+        return self._handle(command, now)
+
+    def _send(self):
+        with contextlib.suppress(BlockingIOError):
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+
+
+def _listening(path):
+    """A socket listening at ``path``, for its owner only; one that a dead service has left is replaced."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PATIENCE)
+            try:
+                probe.connect(path)
+            except FileNotFoundError:
+                pass
+            except ConnectionRefusedError:
+                os.unlink(path)
+            else:
+                raise OSError(errno.EADDRINUSE, "is running already")
+        mask = os.umask(0o177)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(mask)
+        sock.listen(_CLIENTS)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,42 @@
+"""Interfaces that need no kernel: a host that answers pings, and none at all."""
+
+from laclet.ip.host import Host
+
+
+class EchoInterface(Host):
+    """The IP side of a link that only answers pings; needs no root."""
+
+    name = None
+
+    def up(self, settings, peer, now):
+        """The link is up with ``settings``."""
+        self.address = settings["local"]
+
+    def down(self):
+        """The link is down."""
+        self.address = bytes(4)
+
+    def close(self):
+        """Nothing to give back."""
+
+
+class NoInterface:
+    """Stands in where an interface could not be had: the link is closed as soon as it is up."""
+
+    name = None
+
+    def __init__(self, link):
+        self._link = link
+
+    def receive_ip(self, buf, start, end, now):
+        """Nobody is there."""
+
+    def up(self, settings, peer, now):
+        """Send the peer away."""
+        self._link.close(now)
+
+    def down(self):
+        """Nothing to take back."""
+
+    def close(self):
+        """Nothing to give back."""

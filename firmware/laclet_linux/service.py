@@ -1,0 +1,285 @@
+"""The Linux service: one node, its shell, its control socket, from start to orderly stop."""
+
+import os
+import signal
+import socket
+import time
+
+from laclet import __version__, fault
+from laclet.node.dialer import FAILED, HOLDOFF, IDLE
+from laclet.node.node import Node
+
+from . import udp
+from .control import Control
+from .interface import EchoInterface, NoInterface
+from .loop import Loop, now_ms
+from .plane.tun import open_tun
+from .tty import Tty
+from .tun import TunInterface
+
+# Exit codes, with the numbers and meanings of pppd's.
+OK = 0  # stopped by the control socket
+FATAL_ERROR = 1
+OPEN_FAILED = 7  # a socket, device or interface could not be had
+USER_REQUEST = 5  # SIGTERM, SIGINT
+CONNECT_FAILED = 8  # no tunnel, no call
+NEGOTIATION_FAILED = 10
+HANGUP = 16
+AUTH_TOPEER_FAILED = 19
+
+_EXIT_OF_LAYER = {
+    fault.TUNNEL_AUTH: AUTH_TOPEER_FAILED,
+    fault.AUTH: AUTH_TOPEER_FAILED,
+    fault.LCP: NEGOTIATION_FAILED,
+    fault.IPCP: NEGOTIATION_FAILED,
+    fault.LINE: HANGUP,
+    fault.MODEM: CONNECT_FAILED,
+    fault.INTERFACE: OPEN_FAILED,
+}
+
+_STOP_LOOK = 50  # ms between looks whether all has been closed
+
+
+class Service:
+    """A node in the foreground. ``config`` as node.config.check() returns it, ``log`` as in ``log.py``.
+
+    Also the node's shell: see docs/architecture.md.
+    """
+
+    def __init__(self, name, config, log):
+        self.name = name
+        self.log = log
+        self.random = os.urandom
+        self.address_text = udp.address_text
+        self.hostname = socket.gethostname
+        self.node = None
+        self._config = config
+        self._loop = Loop()
+        self._control = None
+        self._routes = None
+        self._names = None
+        self._wires = []
+        self._interfaces = []  # of calls, while the node is being made; from then on they are the node's
+        self._started = time.monotonic()
+        self._exit = OK
+        self._stopping = False
+        # Only a service that may give up some day has to look whether it has.
+        self._gives_up = config["lns"] is None and any(
+            not tunnel["redial"] or tunnel["max_redials"] for tunnel in config["tunnel"].values()
+        )
+
+    def run(self):
+        """Serve until stopped; the exit code."""
+        handlers = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        try:
+            if not self._start():
+                return OPEN_FAILED
+            self._loop.run(self)
+            return self._exit
+        finally:
+            self._close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _start(self):
+        """Open what the configuration names; False after a line that tells why not."""
+        try:
+            self._control = Control(self._loop, self.name, self._command)
+        except OSError as error:
+            self._cannot(fault.CONFIG, f"service {self.name}: {error.strerror or error}")
+            return False
+        self.log("info", "service", f"laclet {__version__} starts as {self.name}")
+        try:
+            self.node = self._make_node()
+        except OSError as error:
+            for each in self._interfaces:
+                each.close()
+            self._cannot(fault.INTERFACE, _words(error), "it takes root, or CAP_NET_ADMIN and /dev/net/tun")
+            return False
+        try:
+            self.node.start(now_ms())
+        except OSError as error:
+            self._cannot(fault.UDP, str(error), "choose another address or port")
+            return False
+        return True
+
+    def _make_node(self):
+        """The node with the interfaces of its calls; an LNS is tried out now, not when the first caller is there."""
+        lns = self._config["lns"]
+        if lns is not None and lns["interface"] == "tun":
+            self._tun_tools()
+            open_tun("laclet%d", False).close()
+        return Node(self._config, self)
+
+    def _cannot(self, layer, cause, hint=""):
+        self.log("error", "service", str(fault.Fault(layer, cause, "", hint)))
+
+    def _close(self):
+        for each in (self.node, self._routes, self._names, self._control):
+            if each is not None:
+                each.close()
+        self._loop.close()
+
+    # -- for the loop ---------------------------------------------------------------------------------
+
+    def poll_at(self):
+        """The node's next deadline."""
+        return self.node.poll_at()
+
+    def on_timer(self, now):
+        """The node's deadline has come."""
+        self.node.on_timer(now)
+
+    def settle(self, now):
+        """After every batch: events to their owners, octets to their lines."""
+        self.node.settle(now)
+        for wire in self._wires:
+            wire.flush(now)
+        if self._gives_up and not self._stopping:
+            self._look_whether_it_gave_up(now)
+
+    # -- the shell --------------------------------------------------------------------------------------
+
+    def resolve(self, host, port, done):
+        """See docs/architecture.md, as for all that follow."""
+        udp.resolve(self._loop, host, port, done)
+
+    def open_udp(self, endpoint, address, port, peer):
+        try:
+            return udp.UdpCarrier(self._loop, endpoint, address, port, peer, self._on_refused)
+        except OSError as error:
+            if peer is None:
+                raise OSError(f"cannot listen at {address} port {port}: {error.strerror}") from None
+            raise OSError(error.strerror) from None
+
+    def open_line(self, options, target, line):
+        wire = Tty(self._loop, options, target, line, self._say("line"))
+        self._wires.append(wire)
+        return wire
+
+    def open_interface(self, options, link):
+        if options.get("interface") == "echo":
+            return EchoInterface(link)
+        try:
+            routes, names = self._tun_tools()
+            interface = TunInterface(self._loop, options, link, routes, names, self._say("interface"))
+        except OSError as error:
+            if self.node is None:  # of a call in the configuration: there is no service without it
+                raise
+            self.log("error", "interface", f"{_words(error)}; the caller is sent away")
+            return NoInterface(link)
+        if self.node is None:
+            self._interfaces.append(interface)
+        return interface
+
+    def _tun_tools(self):
+        """The route table and the name servers, made when first needed: pyroute2 takes a while to load."""
+        if self._routes is None:
+            from .names import NameServers
+            from .routes import RouteTable
+
+            self._routes = RouteTable()
+            self._names = NameServers(self._say("names"))
+        return self._routes, self._names
+
+    def _say(self, component):
+        return lambda level, text: self.log(level, component, text)
+
+    def _on_refused(self, addr, text):
+        self.log("warning", "udp", f"{udp.address_text(addr)}: {text}")
+
+    # -- commands and signals -----------------------------------------------------------------------------
+
+    def _command(self, command, now):
+        """One command of the control socket."""
+        do = command.get("do")
+        if do == "status":
+            return {"ok": True, "status": self.status()}
+        if do == "stop":
+            self._stop(OK, now)
+            return {"ok": True}
+        if do not in ("up", "down"):
+            return {"ok": False, "error": "no such command; there are status, up, down and stop"}
+        name = command.get("name")
+        dialers = self.node.dialers
+        if name is not None and name not in dialers:
+            return {"ok": False, "error": f"no tunnel {name}; tunnels here: {', '.join(sorted(dialers)) or 'none'}"}
+        for each in sorted(dialers) if name is None else (name,):
+            self._dial(dialers[each], do == "up", now)
+        return {"ok": True}
+
+    def _dial(self, dialer, up, now):
+        """Dial a tunnel that is not on its way, or close it and leave it closed."""
+        if up and dialer.state in (IDLE, HOLDOFF, FAILED):
+            dialer.stop(None, now)  # ends a hold-off
+            dialer.start(now)
+        elif not up:
+            dialer.stop(fault.Fault(fault.TUNNEL, "taken down"), now)
+
+    def _on_signal(self, number, frame):
+        self._loop.from_thread(lambda now: self._stop(USER_REQUEST, now))
+
+    def _stop(self, code, now):
+        """Close everything in order; asked a second time, at once."""
+        if self._stopping:
+            self._loop.stop()
+            return
+        self._stopping = True
+        self._exit = code
+        self.log("info", "service", "stopping")
+        self.node.stop(now)
+        self._look_for_the_end(now)
+
+    def _look_for_the_end(self, now):
+        if self.node.stopped(now):
+            self._loop.stop()
+        else:
+            self._loop.after(_STOP_LOOK, self._look_for_the_end)
+
+    def _look_whether_it_gave_up(self, now):
+        """End when nothing is left that would ever come up again, with the exit code of the last failure."""
+        last = None
+        for dialer in self.node.dialers.values():
+            if dialer.state != FAILED and not (dialer.calls and all(_gave_up(call) for call in dialer.calls)):
+                return
+            last = dialer.fault or last
+            for call in dialer.calls:
+                last = call.fault or last
+        self._stop(_EXIT_OF_LAYER.get(last.layer, CONNECT_FAILED) if last is not None else CONNECT_FAILED, now)
+
+    # -- for people and tools -----------------------------------------------------------------------------
+
+    def status(self):
+        """What ``laclet status`` shows: plain values, no secrets; times in seconds."""
+        status = self.node.status()
+        for name, call in self.node.calls.items():
+            status["calls"][name].pop("since", None)  # a tick of the core's clock says nothing outside
+            status["calls"][name].update(_interface_status(getattr(call, "interface", None)))
+        status["name"] = self.name
+        status["version"] = __version__
+        status["pid"] = os.getpid()
+        status["uptime"] = round(time.monotonic() - self._started, 1)
+        status["sockets"] = [
+            {"local": list(endpoint.carrier.local[:2]), "drops": endpoint.carrier.drops}
+            for endpoint in self.node.endpoints()
+        ]
+        return status
+
+
+def _interface_status(interface):
+    """Name and age of a call's interface, if it has one."""
+    if interface is None or interface.name is None:
+        return {}
+    since = interface.since
+    return {"interface": interface.name, "up_for": round(time.monotonic() - since, 1) if since is not None else None}
+
+
+def _gave_up(call):
+    """True for a LAC client's call that is not placed again; a line waits for ever."""
+    return getattr(call, "gave_up", False)
+
+
+def _words(error):
+    """An OSError in words, with the file if there is one."""
+    words = error.strerror or str(error)
+    return f"{error.filename}: {words}" if error.filename else words

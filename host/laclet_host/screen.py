@@ -1,0 +1,132 @@
+"""The status of services on one screen, in the manner of ``wg show``."""
+
+from typing import Any
+
+import click
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def show(services: dict[str, Any]) -> str:
+    """Text for all services: name to what ``laclet status --json`` gives."""
+    blocks = []
+    for name, status in services.items():
+        about = f"laclet {status['version']}, pid {status['pid']}, for {duration(status['uptime'])}"
+        blocks.append(_block("service", name, [("running", about), ("dropped", _drops(status["drops"]))]))
+        blocks += [_tunnel(each, status["tunnels"][each]) for each in status["tunnels"]]
+        blocks += [_call(each, status["calls"][each]) for each in status["calls"]]
+        if "lns" in status:
+            blocks.append(_lns(status))
+            blocks += [_caller(each) for each in status["lns"]["callers"]]
+    return "\n\n".join(blocks)
+
+
+def _tunnel(name: str, status: dict) -> str:
+    tunnel = status["tunnel"] or {}
+    server = _address(status["server"])
+    if tunnel.get("peer_name"):
+        server += f" ({tunnel['peer_name']}, {tunnel['peer_vendor'] or 'no vendor'})"
+    return _block(
+        "tunnel",
+        name,
+        [
+            ("state", status["state"]),
+            ("server", server),
+            ("ids", f"ours {tunnel['local_tunnel']}, theirs {tunnel['peer_tunnel']}" if tunnel else ""),
+            ("redials", str(status["redials"] or "")),
+            ("last failure", status["fault"]),
+        ],
+    )
+
+
+def _call(name: str, status: dict) -> str:
+    ppp = status.get("ppp")
+    rows = [("tunnel", status["tunnel"]), ("state", status["state"])]
+    if ppp is not None:
+        rows += [
+            ("interface", status.get("interface", "")),
+            ("address", _ends(status["address"], status["peer_address"], status["mtu"]) if "address" in status else ""),
+            ("name servers", ", ".join(status.get("dns", ()))),
+            ("up for", duration(status["up_for"]) if status.get("up_for") is not None else ""),
+            ("ppp", _ppp(ppp)),
+        ]
+    else:
+        rows.append(("device", status["device"]))
+        rows.append(("modem", (status["modem"] or {}).get("state", "")))
+    rows += [("transfer", _transfer(status["session"])), ("last failure", status["fault"])]
+    return _block("call", name, rows)
+
+
+def _lns(status: dict) -> str:
+    listening = ", ".join(_address(each["local"]) for each in status["sockets"])
+    return _block("lns", "", [("listening", listening), ("callers", str(len(status["lns"]["callers"])))])
+
+
+def _caller(status: dict) -> str:
+    return _block(
+        "caller",
+        status["name"] or "(no name)",
+        [
+            ("from", _address(status["peer"])),
+            ("address", status["address"] or ""),
+            ("ppp", _ppp(status["ppp"])),
+            ("transfer", _transfer(status["session"])),
+        ],
+    )
+
+
+def _block(kind: str, name: str, rows: list) -> str:
+    head = click.style(kind + (":" if name else ""), fg="green", bold=True)
+    lines = [head + (" " + click.style(name, fg="green") if name else "")]
+    lines += [f"  {click.style(label, bold=True)}: {text}" for label, text in rows if text]
+    return "\n".join(lines)
+
+
+def _ppp(ppp: dict) -> str:
+    auth = " and ".join(
+        f"{who} by {how}" for who, how in zip(("we", "they"), ppp["auth"], strict=True) if how not in ("none", None)
+    )
+    if ppp["phase"] == "Dead":
+        return ""
+    return ppp["phase"].lower() + (f", authenticated: {auth}" if auth else "")
+
+
+def _transfer(session: dict | None) -> str:
+    if session is None:
+        return ""
+    return f"{size(session['rx_bytes'])} received, {size(session['tx_bytes'])} sent" + (
+        f", {session['lost']} lost" if session["lost"] else ""
+    )
+
+
+def _ends(local: str, remote: str, mtu: int) -> str:
+    return f"{local}, peer {remote}, MTU {mtu}"
+
+
+def _address(addr: list | None) -> str:
+    return f"{addr[0]} port {addr[1]}" if addr else ""
+
+
+def _drops(drops: dict[str, int]) -> str:
+    return ", ".join(f"{drops[reason]} × {reason}" for reason in sorted(drops))
+
+
+def duration(seconds: float) -> str:
+    """``3 minutes, 2 seconds``: the two largest units that are not zero."""
+    left = int(seconds)
+    words = []
+    for unit, length in _UNITS:
+        count, left = divmod(left, length)
+        if count:
+            words.append(f"{count} {unit}" + ("s" if count > 1 else ""))
+    return ", ".join(words[:2]) or "0 seconds"
+
+
+def size(count: float) -> str:
+    """``1.21 MiB``."""
+    unit = 0
+    while count >= 1024 and unit < len(_SIZES) - 1:
+        count /= 1024
+        unit += 1
+    return f"{count:.2f} {_SIZES[unit]}" if unit else f"{count} B"
