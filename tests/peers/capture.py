@@ -102,6 +102,9 @@ def frames(path, ports=(1701,), secret="", keep=f"not udp.port == {DISCARD}", op
     """All packets of a pcap file as Frames. `ports` are decoded as L2TP, `secret` checks tunnel authentication."""
     command = ["tshark", "-r", str(path), "-Y", keep, "-o", f"l2tp.shared_secret:{secret}", "-T", "fields"]
     command += ["-E", "separator=/t", "-E", "aggregator=;"]
+    # What TCP carries, and how often, is the kernels' affair.
+    command += ["-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.analyze_sequence_numbers:FALSE"]
+    command += ["-d", "tcp.port==1-65535,data"]
     command += [word for port in ports for word in ("-d", f"udp.port=={port},l2tp")]
     command += [word for field in FIELDS for word in ("-e", field)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, check=False)

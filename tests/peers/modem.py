@@ -188,5 +188,4 @@ class AtModem(_Pppd):
         elif command.startswith(("H", "Z")) and self.process:
             self._disconnect("OK", command)
         else:
-            self._rings = 0 if command.startswith("H") else self._rings
             self._say("OK")
