@@ -336,6 +336,13 @@ def test_a_closed_automaton_says_so():
 
 
 def test_packets_with_a_wrong_shape():
+    machine = Plain()
+    machine.take(ppp.CONFIGURE_REQUEST, 1)
+    assert machine.link.dropped == ["control packet before the layer is up"]
+    machine.open(0)
+    machine.up(0)
+    machine.take(ppp.CONFIGURE_NAK, machine.sent()[0][1], b"\x05\x01")
+    assert machine.link.dropped[1:] == ["option length below 2"] and machine.state == REQ_SENT
     machine = opened()
     for packet in (b"", b"\x01\x01\x00", b"\x01\x01\x00\x03", b"\x01\x01\x00\x05"):
         machine.receive(packet, 0, len(packet), 0)

@@ -58,6 +58,24 @@ def test_the_peer_will_not_prove_itself():
     assert str(peer.fault()) == "auth: the peer shall authenticate by chap, but will not"
 
 
+def test_the_next_method_is_demanded_when_one_is_refused():
+    peer = Peer(**server("chap", "pap"))
+    _, _, identifier, _ = peer.take()[0]
+    peer.say(ppp.LCP, NAK, identifier, WANT_EAP)  # neither of ours
+    _, _, identifier, data = peer.take()[0]
+    assert data[:4] == WANT_PAP
+    peer.say(ppp.LCP, NAK, identifier, b"\x03\x04\xc0\x27")
+    peer.say(ppp.LCP, ppp.TERMINATE_ACK, 1)
+    assert str(peer.fault()) == "auth: the peer shall authenticate by chap pap, but would rather use 0xc027"
+
+
+def test_the_peer_rejects_the_protocol_it_agreed_to():
+    peer, sent = client("pap")
+    peer.say(ppp.LCP, ppp.PROTOCOL_REJECT, 1, b"\xc0\x23\x01\x01")
+    peer.say(ppp.LCP, ppp.TERMINATE_ACK, 1)
+    assert str(peer.fault()) == "auth: the peer does not speak the protocol it agreed to"
+
+
 def test_a_peer_that_skips_authentication_gets_nothing():
     peer = Peer(**server("chap"))
     peer.open_lcp()
@@ -184,3 +202,9 @@ def test_strings_beyond_the_packet():
     for data in (b"", b"\x00lns", b"\x05abcd"):
         peer.say(ppp.CHAP, 1, 1, data)
     assert peer.take() == [] and peer.link.drops == {"CHAP challenge of no length or beyond the packet": 3}
+    peer = Peer(**server("chap"))
+    peer.open_lcp()
+    _, _, identifier, _ = peer.take()[-1]
+    for data in (b"", b"\x10abc", b"\xff"):
+        peer.say(ppp.CHAP, 2, identifier, data)
+    assert peer.take() == [] and peer.link.drops == {"CHAP response beyond the packet": 3}

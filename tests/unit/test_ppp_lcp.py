@@ -3,7 +3,7 @@
 from pppwire import Pair, Peer, server
 
 from laclet import port
-from laclet.ppp.options import MAX_ANSWER
+from laclet.ppp.options import MAX_ANSWER, Option
 from laclet.wire import ppp
 
 REQUEST, ACK, NAK, REJECT = ppp.CONFIGURE_REQUEST, ppp.CONFIGURE_ACK, ppp.CONFIGURE_NAK, ppp.CONFIGURE_REJECT
@@ -78,6 +78,29 @@ def test_naks_end_in_a_reject():
     assert answer(peer, b"", 7) == (ACK, b"")
 
 
+class Wanted(Option):
+    """An option that the peer should ask."""
+
+    def judge(self, value, now):
+        return b"yes"
+
+    def missing(self, now):
+        return b"yes"
+
+
+def test_an_option_that_the_peer_should_ask():
+    peer = Peer()
+    peer.link.lcp.add(Wanted(0x77, "wanted"))
+    for identifier in range(1, 6):
+        assert answer(peer, b"", identifier) == (NAK, b"\x77\x05yes")
+    assert answer(peer, b"", 6) == (ACK, b"")  # then it goes without
+    peer = Peer()
+    peer.link.lcp.add(Wanted(0x77, "wanted"))
+    assert answer(peer, b"\x77\x02", 1) == (NAK, b"\x77\x05yes")
+    assert answer(peer, b"\x77\x05yes", 2) == (ACK, b"\x77\x05yes")
+    assert peer.link.lcp.find(0x77).peers == b"yes"
+
+
 def test_a_reject_that_would_grow_is_capped():
     peer = Peer()
     options = b"\xc8\xff" + bytes(253) + b"\xc9\xff" + bytes(253) + b"\xca\xff" + bytes(253)
@@ -95,7 +118,14 @@ def test_mru_both_ways():
     peer.say(ppp.LCP, NAK, request[2], b"\x01\x04\x05\x00")  # the peer wants us to take less
     request = peer.take()[0]
     assert request[3][:4] == b"\x01\x04\x05\x00"
-    for useless in (b"\x01\x04\x00\x10", b"\x01\x04\x40\x00", b"\x01\x03\x05", b"\xee\x04ab"):
+    for useless in (
+        b"\x03\x04\xc0\x23",
+        b"\x02\x06\0\0\0\0",
+        b"\x01\x04\x00\x10",
+        b"\x01\x04\x40\x00",
+        b"\x01\x03\x05",
+        b"\xee\x04ab",
+    ):
         peer.say(ppp.LCP, NAK, request[2], useless)
         request = peer.take()[0]
         assert request[3][:4] == b"\x01\x04\x05\x00"

@@ -105,12 +105,21 @@ def test_padding_is_tolerated():
     assert peer.link.phase() == "Network"
 
 
-def test_not_joined():
-    peer = Peer()
+def test_not_joined_and_nothing_above():
+    peer = Peer(address=BOB)
     peer.open_lcp()
-    peer.link.joined = None
-    peer.wait(3000)
-    assert peer.link.drops["not joined"] > 0
+    _, _, identifier, data = peer.take()[-1]
+    peer.say(ppp.IPCP, REQUEST, 1, b"\x03\x06" + ALICE)
+    peer.say(ppp.IPCP, ACK, identifier, data)
+    peer.link.above = peer.link.joined = None
+    buf = port.frame_buffer(60)
+    buf[port.HEADROOM] = 0x45
+    peer.link.send_ip(buf, port.HEADROOM, port.HEADROOM + 60, peer.now)
+    peer.link.send_ip(buf, port.HEADROOM, port.HEADROOM, peer.now)
+    peer.say(ppp.IP, 0x45, 0)
+    peer.say(ppp.LCP, ppp.ECHO_REQUEST, 1, bytes(4))
+    peer.link.close(peer.now)
+    assert peer.link.drops == {"not joined": 3, "nothing above": 1, "IP packet before its NCP is open": 1}
 
 
 def test_wrong_arguments():

@@ -86,16 +86,17 @@ class Negotiation(Automaton):
             else:
                 naks.append((type, wanted))
                 refused.append((type, value))
-        for option in self.options:
-            if option.peers is None and not _contains(options, option.type):
-                wanted = option.missing(now)
-                if wanted is not None:
-                    naks.append((option.type, wanted))
+        if self._failures < MAX_FAILURE:  # after that the peer goes without
+            for option in self.options:
+                if option.peers is None and not _contains(options, option.type):
+                    wanted = option.missing(now)
+                    if wanted is not None:
+                        naks.append((option.type, wanted))
         if not rejects and not naks:
             return ppp.CONFIGURE_ACK, b""
         if not rejects:
             self._failures += 1
-            if self._failures <= MAX_FAILURE or not refused:
+            if self._failures <= MAX_FAILURE:
                 return ppp.CONFIGURE_NAK, _encode(naks)
             rejects = refused
         return ppp.CONFIGURE_REJECT, _encode(rejects)
