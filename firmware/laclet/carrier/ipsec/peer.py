@@ -358,7 +358,7 @@ class Peer:
         message, found = opened
         self.heard = True
         for kind, start, end in found:
-            if kind == p.NOTIFY and end - start >= 8 + message[start + 5]:
+            if kind == p.NOTIFY and end - start >= 8 and end - start >= 8 + message[start + 5]:
                 data = message[start + 8 + message[start + 5] : end]
                 self._notified(sa, message[start + 4], p.u16(message, start + 6), data, now)
             elif kind == p.DELETE and end - start >= 8:
