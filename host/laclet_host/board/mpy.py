@@ -80,6 +80,25 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None):
     return sizes
 
 
+def romfs(tree):
+    """The ROMFS image (bytes) of the folder ``tree``: a board runs code in it in place, without a copy in its heap."""
+    from mpremote.romfs import VfsRomWriter
+
+    writer = VfsRomWriter()
+    _write_rom(writer, Path(tree))
+    return writer.finalise()
+
+
+def _write_rom(writer, folder):
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            writer.opendir(path.name)
+            _write_rom(writer, path)
+            writer.closedir()
+        else:
+            writer.mkfile(path.name, path.read_bytes())
+
+
 def native_sources(root=None):
     """The sources with viper or native code in them."""
     root = source_root() if root is None else Path(root)

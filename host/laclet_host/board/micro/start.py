@@ -9,6 +9,7 @@ def _mount(machine, about):
     import os
     import sys
 
+    import rom
     import vfs
 
     if about["flash"]:
@@ -26,6 +27,7 @@ def _mount(machine, about):
     vfs.mount(flash, "/")
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    rom.mount()
     sys.argv[:] = []
 
 
@@ -39,6 +41,7 @@ def _ctrl_c():
 
 
 def _start():
+    import gc
     import json
     import os
     import sys
@@ -56,6 +59,7 @@ def _start():
         machine.tell("dead")
         machine.halt()  # a REPL would be on the host's files
     del about
+    gc.collect()
     _ctrl_c()
     machine.tell("ready")
     for script in scripts:
