@@ -9,6 +9,7 @@ import os
 import queue
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -124,12 +125,16 @@ def start_lns(show, folder):
     users.write_text(f"{USER}:{PASSWORD}\n")
     for path in (secret, users):
         path.chmod(0o600)
-    command = [sys.executable, "-m", "laclet_host.cli", "lns", "--listen", "127.0.0.1:0", "--address", LNS_ADDRESS]
-    command += ["--pool", "10.99.0.10-10.99.0.99", "--secret-file", str(secret), "--users-file", str(users)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "laclet_host.cli", "lns", "--listen", f"127.0.0.1:{port}"]
+    command += ["--name", f"demo-{port}", "--address", LNS_ADDRESS]
+    command += ["--pool", "10.99.0.10-10.99.0.99", "--secret-file", str(secret), "--user-file", str(users)]
     command += ["--auth", "chap"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     log = Log(show, "LNS", lambda: os.read(process.stderr.fileno(), 4096))
-    port = int(log.wait("listening at").rsplit("port ", 1)[1].split()[0])
+    log.wait("listening at")
     return process, log, port
 
 

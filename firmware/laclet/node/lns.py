@@ -1,6 +1,6 @@
 """LNS at the premises: peers open tunnels to us, and each call gets a PppLink that asks who it is."""
 
-from ..fault import SESSION, Fault
+from ..fault import SESSION, Fault, clean
 from ..l2tp import results
 from ..l2tp.tables import LNS_INCOMING
 from ..port import join, part
@@ -77,7 +77,7 @@ class Caller:
             if self.interface is None:
                 self.interface = node.shell.open_interface(self.lns.config, self.link)
                 self.link.above = self.interface
-            who = (self.link.peer_name or b"a caller without a name").decode()
+            who = clean(self.link.peer_name) or "a caller without a name"
             node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(detail["remote"])))
             self.interface.up(detail, self.session.tunnel.addr, now)
         elif name == "down":
@@ -100,7 +100,7 @@ class Caller:
         """For people and tools."""
         return {
             "peer": self.session.tunnel.addr,
-            "name": self.link.peer_name.decode(),
+            "name": clean(self.link.peer_name),
             "address": ipv4_text(self.settings["remote"]) if self.settings else None,
             "session": self.session.status(),
             "ppp": self.link.status(),
