@@ -152,8 +152,9 @@ def test_output_has_board_line_ends_but_raw_bytes_pass(board):
 def test_ctrl_c_leaves_a_looping_main(board, tmp_path):
     (tmp_path / "main.py").write_text("import time\nprint('loop')\nwhile True:\n    time.sleep_ms(10)\n")
     said(board, "cp", tmp_path / "main.py", ":main.py")
-    board.reset()
     with Terminal(board.port) as terminal:
+        board.reset()
+        terminal.expect(b"loop\r\n")
         stopped = terminal.send(b"\x03").expect(PROMPT)
         assert b'  File "main.py", line ' in stopped and b"KeyboardInterrupt" in stopped
     board.reset()
@@ -322,9 +323,7 @@ def test_code_in_rom_runs_in_place(tmp_path):
     source.write_text("".join(f"def {name}(a, b):\n    return [a, b, 'a text of {name}']\n" for name in names))
     mpy.compile_file(source, tree / "big.mpy", "big.py")
     rom.write_bytes(mpy.romfs(tree))
-    script = (
-        "import gc; gc.collect(); before = gc.mem_alloc()\nimport big\ngc.collect(); print(gc.mem_alloc() - before)"
-    )
+    script = "import gc; gc.collect(); n = gc.mem_alloc()\nimport big\ngc.collect(); print(gc.mem_alloc() - n)"
     with VirtualBoard(flash=tmp_path / "flash", rom=rom) as board:
         assert "rom/" in said(board, "ls")
         in_place = int(said(board, "exec", script))
