@@ -34,10 +34,10 @@ def laclet(run_dir, *words, **options):
 class Service:
     """A running ``laclet run`` or ``laclet lns`` with a JSON log; ``said`` has all texts so far."""
 
-    def __init__(self, run_dir, *words, **options):
+    def __init__(self, run_dir, *words, prefix=(), **options):
         self.said = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "laclet_host.cli", *map(str, words)],
+            [*prefix, sys.executable, "-m", "laclet_host.cli", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,8 +1,10 @@
 """Run a function in a network namespace of its own: as root, in a child process, with nothing left behind."""
 
+import contextlib
 import ctypes
 import functools
 import os
+import signal
 import sys
 import traceback
 
@@ -29,6 +31,7 @@ def in_namespace(test):
             failed = 1
             try:
                 os.close(read)
+                os.setpgid(0, 0)
                 if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "unshare")
                 test(*args, **kwargs)
@@ -41,6 +44,8 @@ def in_namespace(test):
         with os.fdopen(read, "rb") as pipe:
             report = pipe.read().decode()
         os.waitpid(child, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # what a test that failed has left running
         if report:
             pytest.fail(report, pytrace=False)
 
