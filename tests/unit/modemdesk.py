@@ -1,7 +1,7 @@
 """A Modem and its line on a desk, where the tests play the device."""
 
 from laclet import port, ticks
-from laclet.line import modem as m
+from laclet.line import tables as m
 from laclet.line.modem import Modem
 from laclet.line.serial import SerialLine
 from laclet.port import Port

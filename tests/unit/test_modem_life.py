@@ -2,7 +2,7 @@
 
 from modemdesk import FRAME, Desk, frame
 
-from laclet.line import modem as m
+from laclet.line import tables as m
 from laclet.port import HEADROOM, TAILROOM
 
 
@@ -134,7 +134,8 @@ def test_every_input_in_every_state():
         m.READYING: lambda d: d.modem.start(d.now),
         m.IDLE: lambda d: d.ready(),
         m.RINGING: lambda d: d.ready().hear(b"RING\r\n"),
-        m.DECLINED: lambda d: (d.ready().hear(b"RING\r\n"), d.modem.hang_up(d.now)),
+        m.OFFERED: lambda d: d.ready().hear(b"RING\r\nRING\r\n"),
+        m.DECLINED: lambda d: (d.ready().hear(b"RING\r\nRING\r\n"), d.modem.hang_up(d.now)),
         m.DIALLING: lambda d: d.ready().modem.dial("1", d.now),
         m.ANSWERING: lambda d: (d.ready().hear(b"RING\r\n"), d.modem.answer(d.now)),
         m.CONNECTING: lambda d: (d.ready().modem.dial("1", d.now), d.hear(b"CONNECT")),

@@ -5,59 +5,35 @@ from .. import ticks
 from ..fault import MODEM, Fault
 from ..port import HEADROOM
 from .chat import Chat
-
-# States.
-OFF = 0
-READYING = 1  # the modem is being set up
-IDLE = 2  # in command mode, on hook
-RINGING = 3
-DIALLING = 4
-ANSWERING = 5
-CONNECTING = 6  # the rest of the line that began with CONNECT
-ONLINE = 7
-DROPPING = 8  # DTR is down, or silence before the escape sequence
-ESCAPING = 9  # +++, then on hook
-RESTING = 10  # the modem did not do as it was told
-DECLINED = 11  # it still rings, but nobody wants to know
-STATES = (
-    "off",
-    "readying",
-    "idle",
-    "ringing",
-    "dialling",
-    "answering",
-    "connecting",
-    "online",
-    "dropping",
-    "escaping",
-    "resting",
-    "declined",
-)
-
-# Inputs.
-START = 0
-DONE = 1  # the chat script has come to its end
-REFUSED = 2  # the chat script has failed
-RING = 3
-CONNECT = 4  # a line that begins so is complete
-LOST = 5  # NO CARRIER, or the carrier detect line
-DIAL = 6
-ANSWER = 7
-HANG_UP = 8
-TIMER = 9
-GONE = 10  # the device itself hung up or vanished
-INPUTS = (
-    "start",
-    "end of script",
-    "refusal",
-    "RING",
-    "CONNECT",
-    "NO CARRIER",
-    "dial",
-    "answer",
-    "hang-up",
-    "timer",
-    "loss of the device",
+from .tables import (
+    ANSWER,
+    CONNECT,
+    CONNECTING,
+    DECLINED,
+    DIAL,
+    DIALLING,
+    DONE,
+    DROPPING,
+    ESCAPING,
+    FAILED,
+    GONE,
+    HANG_UP,
+    IDLE,
+    INPUTS,
+    LOST,
+    OFF,
+    OFFER,
+    OFFERED,
+    ONLINE,
+    READYING,
+    REFUSED,
+    RESTING,
+    RING,
+    RINGING,
+    START,
+    STATES,
+    TIMER,
+    find,
 )
 
 # Timers, ms.
@@ -171,7 +147,6 @@ class Modem:
         self._dial_script = timeout + _abort_words(_ABORTS) + list(dial_script or _DIAL_WORDS)
         self._answer_rings = max(1, answer_rings)
         self._rings = 0
-        self._announced = False  # ``ring`` was said
         self._number = None  # to be dialled, once the modem is ready
         self._chat = None
         self._deadline = None  # of the state
@@ -223,6 +198,7 @@ class Modem:
     def hung_up(self, now):
         """The device hung up or vanished; the modem is made ready again when it has come back."""
         self._fault = Fault(MODEM, "the device of the modem hung up", "", "check its cable and power")
+        self._rest = _REST
         self._input(GONE, now)
 
     def receive(self, buf, start, end, now):
@@ -296,11 +272,11 @@ class Modem:
         elif text.startswith("CONNECT"):
             if not self.speeds[0]:  # a line that told the carrier's own speed came before
                 self.speeds = speeds(text)
-            if self.state in (IDLE, RINGING, DECLINED, CONNECTING):
+            if self.state in (IDLE, RINGING, OFFERED, DECLINED, CONNECTING):  # otherwise a script goes on
                 self._input(CONNECT, now)
         elif text.startswith("NO CARRIER"):
             self._fault = _far_end_gone()
-            if self.state in (RINGING, DECLINED, CONNECTING, DROPPING):  # a script takes it as a refusal by itself
+            if self.state in (RINGING, OFFERED, DECLINED, CONNECTING, DROPPING):  # a script sees it for itself
                 self._input(LOST, now)
         elif self.state == CONNECTING:
             self._input(CONNECT, now)  # the last word of a script of one's own
@@ -308,7 +284,7 @@ class Modem:
     def _caller_heard(self, text, now):
         self.caller = text.strip(' "')[:_CALLER_MAX]
         if self.state == RINGING and self._rings >= self._answer_rings:
-            self._announce(now)
+            self._input(OFFER, now)
 
     def _suspect(self, now):
         """A line feed came last: is it the end of NO CARRIER?"""
@@ -327,7 +303,7 @@ class Modem:
 
     def _input(self, what, now):
         """The one place where ``state`` changes."""
-        row = _find(self.state, what)
+        row = find(self.state, what)
         if row is None:
             reason = INPUTS[what] + " while " + STATES[self.state]
             self.drops[reason] = self.drops.get(reason, 0) + 1
@@ -335,11 +311,15 @@ class Modem:
         if self.state == ONLINE:
             self.line.up = False
             self.line.reset()
-        self.state = row[2]
+        self.state = row[0]
         self._chat = None
         self._deadline = None
-        if row[3] is not None:
-            row[3](self, now)
+        if row[1]:
+            self._event("failed" if row[1] == FAILED else "hung_up", self._fault)
+            self._number = None
+        action = self._ACTIONS[row[2]]
+        if action is not None:
+            action(self, now)
         self._tell_timer()
 
     def _event(self, name, detail=None):
@@ -368,100 +348,59 @@ class Modem:
     def _make_ready(self, now):
         self.line.reset()
         self._text = ""
-        self.caller = ""
         self.speeds = (0, 0)
-        self._rings = 0
-        self._announced = False
+        self._forget_call(now)
         self._run(self._ready_script, now)
 
-    def _be_idle(self, now):
+    def _be_ready(self, now):
         self._rest = _REST
         if self._number is not None:
             self._input(DIAL, now)
 
-    def _not_ready(self, now):
-        self._number = None
-        self._event("failed", self._fault)
-        self._go_to_rest(now)
-
-    def _go_to_rest(self, now):
+    def _be_at_rest(self, now):
+        self._forget_call(now)
         self._deadline = ticks.add(now, self._rest)
         self._rest = min(2 * self._rest, _REST_MAX)
 
     def _dial(self, now):
         self._run(self._dial_script, now)
 
-    def _ring(self, now):
+    def _count_ring(self, now):
         self._rings += 1
-        self._deadline = ticks.add(now, _RING_GAP)
-        if self._rings < self._answer_rings or self._announced:
-            return
-        if self.caller or self._rings > self._answer_rings:
-            self._announce(now)
+        if self._rings < self._answer_rings:
+            self._ring_on(now)
+        elif self.caller or self._rings > self._answer_rings:
+            self._input(OFFER, now)
         else:
             self._deadline = ticks.add(now, _CALLER_TIME)
 
-    def _announce(self, now):
-        if not self._announced:
-            self._announced = True
-            self._deadline = ticks.add(now, _RING_GAP)
-            self._event("ring", self.caller)
-
     def _ring_time(self, now):
-        if self._rings < self._answer_rings or self._announced:
-            self._input(LOST, now)
-        else:
-            self._announce(now)
+        self._input(OFFER if self._rings >= self._answer_rings else LOST, now)
 
-    def _rung_off(self, now):
-        if self._announced:
-            self._event("failed", Fault(MODEM, "the caller gave up"))
-        self._forget_call(now)
-
-    def _forget_call(self, now):
-        self.caller = ""
-        self._rings = 0
-        self._announced = False
-
-    def _decline(self, now):
-        self._event("failed", self._fault)
-        self._forget_call(now)
+    def _offer_call(self, now):
+        self._fault = Fault(MODEM, "the caller gave up")
+        self._event("ring", self.caller)
         self._ring_on(now)
 
     def _ring_on(self, now):
         self._deadline = ticks.add(now, _RING_GAP)
 
+    def _forget_call(self, now):
+        self.caller = ""
+        self._rings = 0
+
     def _answer(self, now):
-        self._announced = True
         self._run(self._answer_script, now)
 
-    def _wait_for_line_end(self, now):
+    def _end_line(self, now):
         self._deadline = ticks.add(now, _LINE_TIME)
 
-    def _be_online(self, now):
+    def _go_online(self, now):
         self._number = None
         self._text = ""
         self.line.reset()
         self.line.up = True
         self._event("connected", self.speeds)
-
-    def _call_failed(self, now):
-        self._number = None
-        self._event("failed", self._fault)
-        self._make_ready(now)
-
-    def _call_lost(self, now):
-        self._event("hung_up", self._fault)
-        self._make_ready(now)
-
-    def _drop_call(self, now):
-        self._event("hung_up", self._fault)
-        self._drop(now)
-
-    def _drop_attempt(self, now):
-        self._number = None
-        self._event("failed", self._fault)
-        self._drop(now)
 
     def _drop(self, now):
         self.line.reset()
@@ -471,29 +410,27 @@ class Modem:
     def _escape(self, now):
         self._run(_ESCAPE_SCRIPT, now)
 
-    def _call_gone(self, now):
-        self._event("hung_up", self._fault)
-        self._rest = _REST
-        self._go_to_rest(now)
-
-    def _attempt_gone(self, now):
-        if self._number is not None or self._announced:
-            self._event("failed", self._fault)
-        self._number = None
-        self._forget_call(now)
-        self._rest = _REST
-        self._go_to_rest(now)
+    _ACTIONS = (
+        None,
+        _make_ready,
+        _be_ready,
+        _be_at_rest,
+        _dial,
+        _count_ring,
+        _ring_time,
+        _offer_call,
+        _ring_on,
+        _forget_call,
+        _answer,
+        _end_line,
+        _go_online,
+        _drop,
+        _escape,
+    )
 
 
 def _far_end_gone():
     return Fault(MODEM, "the far end hung up", "NO CARRIER")
-
-
-def _find(state, what):
-    for row in _ROWS:
-        if row[1] == what and (row[0] == state or row[0] is None):
-            return row
-    return None
 
 
 def _chat_fault(chat):
@@ -503,48 +440,3 @@ def _chat_fault(chat):
         return Fault(MODEM, cause, "", "check device, baud rate, flow control and power" if chat.waited == "OK" else "")
     cause, hint = _CAUSES.get(chat.abort, ("the modem refused " + chat.asked.split("=")[0], ""))
     return Fault(MODEM, cause, chat.said.strip(), hint)
-
-
-# (state, input, next state, action); a state of None stands for any that has no row of its own above it.
-_ROWS = (
-    (OFF, START, READYING, Modem._make_ready),
-    (READYING, DONE, IDLE, Modem._be_idle),
-    (READYING, REFUSED, RESTING, Modem._not_ready),
-    (IDLE, DIAL, DIALLING, Modem._dial),
-    (IDLE, RING, RINGING, Modem._ring),
-    (IDLE, CONNECT, ONLINE, Modem._be_online),  # a modem that answers by itself
-    (RINGING, RING, RINGING, Modem._ring),
-    (RINGING, ANSWER, ANSWERING, Modem._answer),
-    (RINGING, CONNECT, ONLINE, Modem._be_online),
-    (RINGING, LOST, IDLE, Modem._rung_off),
-    (RINGING, TIMER, RINGING, Modem._ring_time),
-    (RINGING, HANG_UP, DECLINED, Modem._decline),
-    (DECLINED, RING, DECLINED, Modem._ring_on),
-    (DECLINED, LOST, IDLE, Modem._forget_call),
-    (DECLINED, TIMER, IDLE, Modem._forget_call),
-    (DECLINED, CONNECT, DROPPING, Modem._drop),
-    (DIALLING, DONE, CONNECTING, Modem._wait_for_line_end),
-    (DIALLING, REFUSED, READYING, Modem._call_failed),
-    (DIALLING, LOST, READYING, Modem._call_failed),
-    (DIALLING, HANG_UP, DROPPING, Modem._drop_attempt),
-    (ANSWERING, DONE, CONNECTING, Modem._wait_for_line_end),
-    (ANSWERING, REFUSED, READYING, Modem._call_failed),
-    (ANSWERING, LOST, READYING, Modem._call_failed),
-    (ANSWERING, HANG_UP, DROPPING, Modem._drop_attempt),
-    (CONNECTING, CONNECT, ONLINE, Modem._be_online),
-    (CONNECTING, TIMER, ONLINE, Modem._be_online),
-    (CONNECTING, LOST, READYING, Modem._call_failed),
-    (CONNECTING, HANG_UP, DROPPING, Modem._drop_attempt),
-    (ONLINE, LOST, READYING, Modem._call_lost),
-    (ONLINE, TIMER, READYING, Modem._call_lost),  # silence after NO CARRIER
-    (ONLINE, HANG_UP, DROPPING, Modem._drop_call),
-    (ONLINE, GONE, RESTING, Modem._call_gone),
-    (DROPPING, TIMER, ESCAPING, Modem._escape),
-    (DROPPING, LOST, READYING, Modem._make_ready),  # DTR was enough
-    (ESCAPING, DONE, READYING, Modem._make_ready),
-    (ESCAPING, REFUSED, READYING, Modem._make_ready),
-    (RESTING, TIMER, DROPPING, Modem._drop),
-    (RESTING, START, READYING, Modem._make_ready),
-    (OFF, GONE, OFF, None),
-    (None, GONE, RESTING, Modem._attempt_gone),
-)

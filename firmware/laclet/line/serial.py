@@ -6,11 +6,15 @@ import sys
 from ..fault import LINE, Fault
 from ..port import HEADROOM, TAILROOM, Port
 from ..wire import hdlc
-from ..wire.ppp import CODE_REJECT, CONFIGURE_ACK, CONFIGURE_REQUEST, CONTROL_HEADER
 
 # Counters stay small ints (31 bits) on 32-bit boards, so that counting allocates nothing.
 _COUNTER = 0x3FFFFFFF if sys.maxsize < 1 << 32 else (1 << 62) - 1
 
+# Of LCP (RFC 1661 §5), as in wire.ppp, which a board in the LAC role has no other use for.
+_CONFIGURE_REQUEST = 1
+_CONFIGURE_ACK = 2
+_CODE_REJECT = 7
+_CONTROL_HEADER = 4
 _FRAME_HEADER = 4  # address, control, protocol
 _OPTION_ACCM = 2  # RFC 1662 §7.1
 _OPTION_ACCM_SIZE = 6
@@ -105,12 +109,12 @@ class SerialLine(Port):
             buf[start + 1] = 0x03
         code = self._lcp_code(buf, start, end)
         # §7: LCP packets that may find the peer without our options are sent as if there were none.
-        accm = hdlc.ACCM_ALL if 0 < code <= CODE_REJECT else self._accm[_SEND]
+        accm = hdlc.ACCM_ALL if 0 < code <= _CODE_REJECT else self._accm[_SEND]
         if not self._enqueue(buf, start, end, accm):
             self.drop("line busy")
             return
-        if code == CONFIGURE_REQUEST or code == CONFIGURE_ACK:
-            self._watch(code, buf, start + _FRAME_HEADER, end, _RECEIVE if code == CONFIGURE_REQUEST else _SEND)
+        if code == _CONFIGURE_REQUEST or code == _CONFIGURE_ACK:
+            self._watch(code, buf, start + _FRAME_HEADER, end, _RECEIVE if code == _CONFIGURE_REQUEST else _SEND)
         self.tx_frames = (self.tx_frames + 1) & _COUNTER
         self.tx_bytes = (self.tx_bytes + end - start) & _COUNTER
 
@@ -154,8 +158,8 @@ class SerialLine(Port):
         self.rx_bytes = (self.rx_bytes + end - start) & _COUNTER
         at = start if buf[start] == 0xFF else start - 2
         code = self._lcp_code(buf, at, end)
-        if code == CONFIGURE_REQUEST or code == CONFIGURE_ACK:
-            self._watch(code, buf, at + _FRAME_HEADER, end, _SEND if code == CONFIGURE_REQUEST else _RECEIVE)
+        if code == _CONFIGURE_REQUEST or code == _CONFIGURE_ACK:
+            self._watch(code, buf, at + _FRAME_HEADER, end, _SEND if code == _CONFIGURE_REQUEST else _RECEIVE)
         if self.joined is not None:
             self.joined.carry(buf, start, end, now)
             return
@@ -196,10 +200,10 @@ class SerialLine(Port):
 
     def _watch(self, code, buf, at, end, which):
         """A Configure-Request or -Ack passes; ``which`` map it is about. A request brings back that map's default."""
-        if end - at < CONTROL_HEADER:
+        if end - at < _CONTROL_HEADER:
             return
         identifier = buf[at + 1]
-        if code == CONFIGURE_REQUEST:
+        if code == _CONFIGURE_REQUEST:
             self._request[which] = identifier
             self._set_accm(which, _ACCM_DEFAULT[which])
             return
@@ -208,7 +212,7 @@ class SerialLine(Port):
         stop = at + (buf[at + 2] << 8 | buf[at + 3])
         if stop > end:
             return
-        at += CONTROL_HEADER
+        at += _CONTROL_HEADER
         while stop - at >= 2:
             size = buf[at + 1]
             if size < 2 or size > stop - at:
