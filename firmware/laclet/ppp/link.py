@@ -175,19 +175,26 @@ class PppLink(Port):
                 elif self.joined is None:
                     self.drop("not joined")
                 else:
-                    if self.cipher is not None:
-                        start = self.cipher.seal(ncp.data_protocol, buf, start, end)
-                        if start < 0:
-                            return
-                    else:
-                        buf[start - 1] = ncp.data_protocol
-                        start -= 1
-                        if not self._pfc:
-                            start -= 1
-                            buf[start] = 0
-                    self.joined.carry(buf, start, end, now)
+                    start = self._frame(ncp, buf, start, end)
+                    if start >= 0:
+                        self.joined.carry(buf, start, end, now)
                 return
         self.drop("IP packet before its NCP is open")
+
+    def _frame(self, ncp, buf, start, end):
+        """Make a frame of a packet, encrypted or its headers compressed where that was agreed; its start, or -1."""
+        protocol = ncp.data_protocol
+        if self.cipher is not None:
+            return self.cipher.seal(protocol, buf, start, end)
+        if ncp.vj is not None:
+            start = ncp.vj.compress(buf, start, end)
+            protocol = ncp.vj.protocol
+        start -= 1
+        buf[start] = protocol
+        if not self._pfc:
+            start -= 1
+            buf[start] = 0
+        return start
 
     def poll_at(self):
         """The deadline of whichever machine comes first."""

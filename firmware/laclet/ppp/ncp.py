@@ -15,6 +15,7 @@ class Ncp(Negotiation):
 
     def __init__(self, link):
         super().__init__(link)
+        self.vj = None  # the Vj that compresses headers
         self.early = False  # our first request flew before the peer could take it: one rejection is forgiven
 
     def start(self, now):
