@@ -18,7 +18,7 @@ SECRET = b"tunnelsecret"
 
 
 class Taker:
-    """Drains events, accepts calls; with ``place`` also asks for outgoing calls as LNS."""
+    """Drains events, accepts calls; in a tunnel that the peer opened, asks for an outgoing call."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
@@ -31,6 +31,8 @@ class Taker:
             if name == "call-offered":
                 source.accept(now)
                 source.connected(now)  # means something for outgoing calls only
+            elif name == "tunnel-up" and self.endpoint.carrier.addr == LNS:
+                source.outgoing_call(now, called=b"*99#")
             elif name == "call-up":
                 self.sessions.append(source)
             event = self.endpoint.next_event()
@@ -42,6 +44,7 @@ def build(secret, steps, close=False):
     net = Network(world, delay=5)
     net.trace = []
     options = TunnelOptions("host", secret)
+    options.bearer = 3
     ends = [
         net.attach(Endpoint(world.random.bytes, options), LAC),
         net.attach(Endpoint(world.random.bytes, options), LNS),
@@ -51,7 +54,6 @@ def build(secret, steps, close=False):
         world.add(end, taker.take)
     tunnel = ends[0].open(LNS, options, world.now)
     tunnel.incoming_call(world.now, calling=b"5551234")
-    tunnel.outgoing_call(world.now, called=b"*99#")
     for _ in range(steps):
         world.step(world.elapsed + 1000)
     if close:

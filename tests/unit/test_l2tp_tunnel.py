@@ -286,9 +286,10 @@ def test_call_closed_from_either_side():
 
 def test_outgoing_call():
     world, net, a, b = pair()
-    a.endpoint.open(LNS, options(), world.now)
+    a.endpoint.open(LNS, options(bearer=2), world.now)
     world.run(1000)
     (tunnel,) = b.endpoint.tunnels.values()
+    assert tunnel.outgoing_call(world.now, framing=4) is None  # it cannot do that framing
     asked = tunnel.outgoing_call(world.now, called=b"*99#", maximum_bps=64000)
     world.run(1000)
     (session,) = [s for t in a.endpoint.tunnels.values() for s in t.sessions.values()]
@@ -298,6 +299,34 @@ def test_outgoing_call():
     world.run(1000)
     assert asked.state == ESTABLISHED and asked.tx_speed == 33600
     assert [n for n in names(net.trace) if "OC" in n] == ["<OCRQ", ">OCRP", ">OCCN"]
+
+
+def test_no_outgoing_call_to_a_lac_that_places_none():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(), world.now)
+    world.run(1000)
+    (tunnel,) = b.endpoint.tunnels.values()
+    assert tunnel.outgoing_call(world.now, called=b"1") is None and not tunnel.sessions
+
+
+def test_the_lac_follows_the_lns_in_the_use_of_sequence_numbers():
+    world, net, a, b = pair()
+    a.endpoint.open(LNS, options(), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(b.sessions))
+    lac, lns = a.sessions[0], b.sessions[0]
+
+    def use(session):
+        buf, start, end = frame(b"\xff\x03\x00\x21x")
+        session.carry(buf, start, end, world.now)
+        flags = net.trace[-1][3][0]
+        world.run(50)
+        return bool(flags & 0x08)
+
+    assert not use(lns) and not use(lac)
+    lns._set_sequencing(True)
+    assert use(lns) and use(lac)
+    lns._set_sequencing(False)
+    assert not use(lns) and not use(lac)
 
 
 def test_tie_breaker_leaves_one_tunnel():

@@ -20,6 +20,8 @@ from .tables import (
     EXPIRE,
     GONE,
     IDLE,
+    LNS_INCOMING,
+    LNS_OUTGOING,
     OPEN,
     WAIT_CONNECT,
     WAIT_REPLY,
@@ -35,14 +37,14 @@ _COUNTER = 0x3FFFFFFF if sys.maxsize < 1 << 32 else (1 << 62) - 1
 class Session(Port):
     """One call. Made by a Tunnel; events go to the endpoint's list; ``owner`` is free for the node."""
 
-    def __init__(self, tunnel, sid, table):
+    def __init__(self, tunnel, sid, kind):
         super().__init__()
         self.tunnel = tunnel
         self.sid = sid  # ours
         self.peer_sid = 0
         self.state = IDLE
         self.fault = None
-        self.kind = table
+        self.kind = kind  # one of the tables of calls
         self._avps = None  # of the message being handled
         self._expire_at = None
         self._result = (results.CDN_ADMIN, 0, "")  # what our CDN will say
@@ -63,6 +65,7 @@ class Session(Port):
         # The data path.
         self.ff03 = True  # put FF 03 in front when it is missing: SoftEther drops frames without it
         self.sequencing = tunnel.options.sequencing  # we send Ns in data packets
+        self._follows = kind not in (LNS_INCOMING, LNS_OUTGOING) and not self.sequencing
         self._header = bytearray(14)
         self._header_size = 0
         self._ns = 0
@@ -146,12 +149,18 @@ class Session(Port):
         if ns >= 0:
             if self.reorder is None:
                 self.reorder = Reorder(self)
-                if not self.sequencing:  # §5.4: whoever is sent sequence numbers uses them from then on
-                    self.sequencing = True
-                    self._make_header()
+            if not self.sequencing:
+                self._set_sequencing(True)
             self.reorder.receive(buf, start, end, ns, now)
         else:
+            if self.sequencing and self._follows:
+                self._set_sequencing(False)
             self.deliver(buf, start, end, now)
+
+    def _set_sequencing(self, on):
+        """§5.4: a LAC uses sequence numbers as the LNS does, unless it has required them itself."""
+        self.sequencing = on
+        self._make_header()
 
     def deliver(self, buf, start, end, now):
         """Hand a frame to the port we are joined to; in order, when the call is sequenced."""
@@ -266,6 +275,7 @@ class Session(Port):
                 self.private_group = value
             elif atype == avp.SEQUENCING_REQUIRED:
                 self.sequencing = True
+                self._follows = False
 
     def _refuse(self, error, text, now):
         self._result = (results.CDN_ERROR, error, text)
@@ -361,7 +371,7 @@ class Session(Port):
         w.u32(avp.CALL_SERIAL_NUMBER, self.serial)
         w.u32(avp.MINIMUM_BPS, self.minimum_bps)
         w.u32(avp.MAXIMUM_BPS, self.maximum_bps)
-        w.u32(avp.BEARER_TYPE, self.bearer or 2)
+        w.u32(avp.BEARER_TYPE, self.bearer)
         w.u32(avp.FRAMING_TYPE, self.framing)
         self._numbers(w)
         self._send(w, now)

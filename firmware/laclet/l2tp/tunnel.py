@@ -76,6 +76,7 @@ class TunnelOptions:
         self.tie_breaker = False  # we want one tunnel between us, whoever opens it
         self.length_bit = False  # L in data packets
         self.sequencing = False  # ask for sequence numbers in data packets
+        self.bearer = 0  # calls we place when asked (OCRQ): bit 0 on digital lines, bit 1 on analog ones
 
 
 class Tunnel:
@@ -91,6 +92,8 @@ class Tunnel:
         self.peer_tid = 0
         self.peer_name = ""
         self.peer_vendor = ""
+        self.peer_framing = 3  # Framing Capabilities: bit 0 synchronous, bit 1 asynchronous
+        self.peer_bearer = 0  # Bearer Capabilities: bit 0 digital, bit 1 analog; 0: it places no calls
         self.fault = None  # why it ended, or is ending
         self.sessions = {}  # our session id -> Session
         self.heard = 0  # when the peer last sent anything valid
@@ -136,7 +139,14 @@ class Tunnel:
         return self._call(LAC_RINGING, about, now)
 
     def outgoing_call(self, now, **about):
-        """As LNS: ask the LAC to place a call (§5.2.2). Returns the Session or None."""
+        """As LNS: ask the LAC to place a call (§5.2.2); ``bearer`` and ``framing`` are cut to what it can do.
+
+        Returns the Session, or None: also when the LAC has not said that it places calls (§6.9), or no framing fits.
+        """
+        about["bearer"] = about.get("bearer", 3) & self.peer_bearer
+        about["framing"] = about.get("framing", 2) & self.peer_framing
+        if self.state != ESTABLISHED or not about["bearer"] or not about["framing"]:
+            return None
         return self._call(LNS_OUTGOING, about, now)
 
     def usable(self):
@@ -288,6 +298,8 @@ class Tunnel:
         self.peer_tid = peer_tid
         self.peer_name = clean(avp.get(avps, avp.HOST_NAME, b""))
         self.peer_vendor = clean(avp.get(avps, avp.VENDOR_NAME, b""))
+        self.peer_framing = avp.get(avps, avp.FRAMING_CAPABILITIES, 3) & 3
+        self.peer_bearer = avp.get(avps, avp.BEARER_CAPABILITIES, 0) & 3
         self.channel.set_window(avp.get(avps, avp.RECEIVE_WINDOW_SIZE, 4))
         if version != 0x0100:
             fault = Fault(TUNNEL, "protocol version not supported", str(version >> 8) + "." + str(version & 0xFF))
@@ -415,7 +427,8 @@ class Tunnel:
         w.put(avp.HOST_NAME, self.options.host_name.encode())
         w.u32(avp.FRAMING_CAPABILITIES, 3)  # sync and async
         w.u16(avp.ASSIGNED_TUNNEL_ID, self.tid)
-        w.u32(avp.BEARER_CAPABILITIES, 3 if mtype == SCCRQ else 0)
+        if self.options.bearer:
+            w.u32(avp.BEARER_CAPABILITIES, self.options.bearer)
         w.u16(avp.FIRMWARE_REVISION, 0x0100)
         w.put(avp.VENDOR_NAME, b"laclet")
         w.u16(avp.RECEIVE_WINDOW_SIZE, self.options.rws)
