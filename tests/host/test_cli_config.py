@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 import tomlkit
@@ -9,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laclet_host.config import Source, load, secrets_path
+from laclet_host.reference import markdown
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 GOOD = """\
 [tunnel.office]
 server = "192.0.2.1"
@@ -183,3 +187,19 @@ def test_missing_file_and_folder(tmp_path):
     assert finding.what == "No such file or directory"
     (finding,) = load(tmp_path).errors
     assert finding.what == "Is a directory"
+
+
+def test_reference_is_made_from_the_schema():
+    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == markdown(), "run tools/reference"
+
+
+def test_examples_of_the_reference_are_right(tmp_path):
+    client, secrets, *others = re.findall(r"```toml\n(.*?)```", markdown(), re.S)
+    assert len(others) == 2
+    write(tmp_path, "secrets.toml", secrets)
+    loaded = load(write(tmp_path, "client.toml", client))
+    assert loaded.errors == [] and loaded.warnings == []
+    for text in others:
+        folder = tmp_path / str(len(text))
+        folder.mkdir()
+        assert load(write(folder, "other.toml", text)).errors == []

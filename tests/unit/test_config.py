@@ -174,7 +174,7 @@ def test_bad_values_are_named_with_their_mend():
 
 def test_bad_list_entries_are_named_by_index():
     for key, value, index, said in (
-        ("auth", ["chap", "mschap"], 1, '"mschap" is not known; did you mean "chap"?'),
+        ("auth", ["chap", "chop"], 1, '"chop" is not known; did you mean "chap"?'),
         ("auth", ["pap", "pap"], 1, '"pap" is there twice; remove one'),
         ("routes", ["10.0.0.0/8", "10.0.0.1/8"], 1, '"10.0.0.1/8" has bits beyond its prefix; write "10.0.0.0/8"'),
         ("routes", ["10.0.0.0/33"], 0, '"10.0.0.0/33" has no prefix length from 0 to 32; write it like "192.0.2.0/24"'),

@@ -26,7 +26,8 @@ MUST = 1  # has to be given
 LINUX = 2  # means nothing on a board
 PPP = 4  # belongs to a LAC client: not for a call that has a line
 
-_AUTH = ("chap", "pap")  # in the order we like them
+_AUTH = ("chap", "pap", "mschap-v2", "mschap", "eap")  # those of laclet.ppp.auth
+_AUTH_DEFAULT = ("chap", "pap")
 
 SECTIONS = (
     (
@@ -78,9 +79,9 @@ SECTIONS = (
                 "none: PPP at once; answer: a modem that takes calls; dial: one that makes them.",
             ),
             ("number", "text", (1, 64), None, 0, "Number to dial."),
-            ("init", "texts", (1, 128), (), 0, "AT commands before dialling."),
+            ("init", "texts", (1, 128), (), 0, "AT commands that make the modem ready."),
             ("dial_timeout", "seconds", (1, 600), 60, 0, "Wait for CONNECT."),
-            ("answer_rings", "int", (0, 20), 1, 0, "Rings before answering."),
+            ("answer_rings", "int", (1, 20), 1, 0, "Rings before answering."),
         ),
         "A serial line that carries PPP (RFC 1662).",
     ),
@@ -99,7 +100,7 @@ SECTIONS = (
             ),
             ("username", "text", (1, 128), None, PPP, "Name to log in with."),
             ("password", "secret", (1, 128), None, PPP, "Password to log in with."),
-            ("auth", "choices", _AUTH, _AUTH, PPP, "Protocols we let the LNS ask of us."),
+            ("auth", "choices", _AUTH, _AUTH_DEFAULT, PPP, "Protocols we let the LNS ask of us."),
             ("mtu", "int", (128, 1500), 1450, PPP, "Largest IP packet sent."),
             ("mru", "int", (128, 1500), 1450, PPP, "Largest IP packet we ask to be sent."),
             ("lcp_echo_interval", "seconds", (0, 3600), 30, PPP, "Time between LCP echoes; 0 for none."),
@@ -131,7 +132,7 @@ SECTIONS = (
                 "auth",
                 "choices",
                 _AUTH,
-                _AUTH,
+                _AUTH_DEFAULT,
                 0,
                 "Protocols callers may log in by, the first one asked first; empty for no log-in.",
             ),
