@@ -160,3 +160,15 @@ def test_loss_on_the_tunnel():
                 break
             d.dial()
         assert d.up(), seed
+
+
+def test_sli_changes_the_accms_of_the_line():
+    d = Desk()
+    d.dial()
+    assert d.world.run(8000, d.up)
+    (session,) = [s for t in d.lns.tunnels() for s in t.sessions.values()]
+    session.set_line(0x000A0000, 0x00000001, d.world.now)
+    d.world.run(100)
+    status = d.call.line.status()
+    assert (status["send_accm"], status["receive_accm"]) == (0x000A0000, 1)
+    assert d.pings() == 3

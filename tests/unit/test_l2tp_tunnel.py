@@ -129,7 +129,7 @@ def test_length_and_sequence_bits():
 
 
 def sequenced():
-    """An established pair: (world, session, feed, seen); feed(ns) brings a data packet with that Ns, seen() what came."""
+    """An established pair: (world, session, feed, seen); feed(ns) brings a packet with that Ns, seen() what came."""
     world, net, a, b = pair()
     a.endpoint.open(LNS, options(sequencing=True), world.now).incoming_call(world.now)
     world.run(5000, lambda: bool(b.sessions))

@@ -47,8 +47,8 @@ class Endpoint:
     def next_event(self):
         """The oldest event not yet taken, or None: ``(name, tunnel or session, detail)``.
 
-        tunnel-up · tunnel-down Fault · tunnel-gone · call-offered AVPs · call-accepted AVPs · call-up AVPs · call-acked · call-down Fault ·
-        accm (send, receive) · line-errors counters
+        tunnel-up · tunnel-down Fault · tunnel-gone · call-offered AVPs · call-accepted AVPs · call-up AVPs ·
+        call-acked · call-down Fault · accm (send, receive) · line-errors counters
         """
         return self.events.pop(0) if self.events else None
 

@@ -98,6 +98,7 @@ class Session(Port):
             w = self._writer(SLI)
             w.put(avp.ACCM, b"\0\0" + send.to_bytes(4, "big") + receive.to_bytes(4, "big"))
             self._send(w, now)
+            self.tunnel.flush(now)
 
     def status(self):
         """For people and tools."""
