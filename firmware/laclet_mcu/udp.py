@@ -1,10 +1,9 @@
-"""UDP sockets as carriers of datagrams, without an allocation per datagram once the peer is settled."""
+"""UDP sockets as carriers of datagrams."""
 
 import socket
 import sys
 
 from laclet.port import HEADROOM
-from micropython import const
 
 if sys.platform == "linux":
     from .unix import address
@@ -15,14 +14,12 @@ else:
         return addr
 
 
-_BATCH = const(16)  # datagrams read before others get their turn
-
-
 class Udp:
     """A socket under an L2TP endpoint. ``rx`` is the buffer for what comes in, shared by all sockets of a shell.
 
-    MicroPython can read into a buffer only from a connected socket. So it is connected as soon as the endpoint has
-    settled on a peer and has no other tunnel, and opened anew at the same port when another peer is written to.
+    It is connected as soon as the endpoint has settled on a peer and has no other tunnel, and opened anew at the same
+    port when another peer is written to. Each datagram that comes in costs one allocation: readinto() goes on until the
+    buffer is full, and would make one of several datagrams.
     """
 
     def __init__(self, shell, endpoint, local, port, peer, rx, room):
@@ -79,19 +76,14 @@ class Udp:
         if self._peer is None:
             self._receive_from(now)
             return
-        stream = self.stream
-        left = _BATCH
-        while left and stream is self.stream:
-            left -= 1
-            try:
-                n = stream.readinto(self._room)
-            except OSError:  # an ICMP error in the place of a datagram
-                self._endpoint.drop("refused")
-                continue
-            if not n:
-                return
-            self._endpoint.receive(self._rx, HEADROOM, HEADROOM + n, self._peer, now)
-            self._shell.flush()  # at once: a line holds few frames, and more may follow
+        try:
+            data = self.stream.recv(len(self._room))
+        except OSError:  # an ICMP error in the place of a datagram
+            self._endpoint.drop("refused")
+            return
+        end = HEADROOM + len(data)
+        self._rx[HEADROOM:end] = data
+        self._endpoint.receive(self._rx, HEADROOM, end, self._peer, now)
 
     def _receive_from(self, now):
         """A datagram of whoever sent one."""
