@@ -31,7 +31,7 @@ STEP_TIME = 15  # s that one step may take
 ALL_TIME = 55  # s for everything
 
 REAL = (
-    "MicroPython itself (unix port, 128 KiB of heap, LittleFS on a flash file, our .mpy files in it)",
+    "MicroPython itself: unix port, 128 KiB of heap, our .mpy files in a ROM image, LittleFS on a flash file",
     "laclet's LAC on it: HDLC, L2TP with tunnel authentication, UDP over loopback",
     "laclet's LNS: a process of its own that demands CHAP and gives the address",
 )
@@ -138,17 +138,14 @@ def start_lns(show, folder):
     return process, log, port
 
 
-def flash_board(folder, port):
-    """A flash image with laclet as .mpy and the configuration of a LAC in it; returns (path, bytes of .mpy)."""
+def make_images(folder, port):
+    """A ROM image with laclet as .mpy, a flash image with the configuration of a LAC; (rom, flash, bytes of .mpy)."""
     import littlefs
 
-    built = mpy.build(folder / "mpy", arch="x64")
+    built = mpy.build(folder / "mpy" / "lib", arch="x64")
+    rom = folder / "rom.img"
+    rom.write_bytes(mpy.romfs(folder / "mpy"))
     image = littlefs.LittleFS(block_size=4096, block_count=512, prog_size=256)
-    for path in built:
-        target = "/lib/" + path
-        image.makedirs(target.rpartition("/")[0], exist_ok=True)
-        with image.open(target, "wb") as file:
-            file.write((folder / "mpy" / path).read_bytes())
     config = {
         "hostname": "demo-board",
         "tunnel": {"lns": {"server": f"127.0.0.1:{port}"}},
@@ -163,7 +160,7 @@ def flash_board(folder, port):
             file.write(text)
     path = folder / "flash.img"
     path.write_bytes(bytes(image.context.buffer))
-    return path, sum(built.values())
+    return rom, path, sum(built.values())
 
 
 def run(show, folder):
@@ -180,12 +177,12 @@ def run(show, folder):
     board = None
     try:
         show.step("lns", f"test LNS listens on loopback, UDP port {port}", port=port)
-        flash, size = flash_board(folder, port)
-        board = VirtualBoard(flash=flash, heap="128K", uarts=(1,))
+        rom, flash, size = make_images(folder, port)
+        board = VirtualBoard(flash=flash, rom=rom, heap="128K", uarts=(1,))
         console = open_raw(board.port)
         board_log = Log(show, "board", lambda: _read(console))
         board.start()
-        show.step("board", f"board booted from its flash ({size} bytes of .mpy)", mpy_bytes=size)
+        show.step("board", f"board booted: {size} bytes of .mpy in its ROM", mpy_bytes=size)
         board_log.wait("tunnel.lns]: up")
         show.step("tunnel", "L2TP tunnel is up, both sides know the secret")
         wire = open_raw(board.uarts[1])

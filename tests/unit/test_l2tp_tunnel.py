@@ -390,3 +390,16 @@ def test_hello_is_a_message_and_zlb_is_not_answered():
     tunnel.flush(world.now)
     world.run(5000)
     assert names(net.trace[mark:]) == ["<HELLO", ">ZLB"]
+
+
+def test_data_behind_the_connect_message_in_one_batch_is_not_lost():
+    world, net, a, b = pair()
+    b.endpoint._settle = b.take
+    a.endpoint.open(LNS, options(), world.now).incoming_call(world.now)
+    world.run(5000, lambda: bool(a.sessions))
+    buf, start, end = frame(b"\xff\x03\xc0\x21early")
+    a.sessions[0].carry(buf, start, end, world.now)
+    batch = [data for _, source, _, data in net.trace if source == LAC][-2:]
+    for data in batch:  # both are there when the socket is read
+        b.endpoint.receive(bytearray(data), 0, len(data), LAC, world.now)
+    assert b.sessions[0].joined.frames == [b"\xff\x03\xc0\x21early"]

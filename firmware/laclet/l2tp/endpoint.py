@@ -19,10 +19,12 @@ _CONTROL_SIZE = 1200
 class Endpoint:
     """Tunnels over one carrier. ``random(n)`` gives n bytes; ``accept`` (TunnelOptions) lets peers open tunnels.
 
-    ``timers`` and ``events`` may be shared with other endpoints of the same owner.
+    ``timers`` and ``events`` may be shared with other endpoints of the same owner. ``settle(now)``, if given, is called
+    after every control message, for the owner to take events: the first data packet of a call may be in the same batch
+    of datagrams as the message that sets it up.
     """
 
-    def __init__(self, random, accept=None, timers=None, events=None):
+    def __init__(self, random, accept=None, timers=None, events=None, settle=None):
         self.random = random
         self.accept = accept
         self.carrier = None  # set by whoever made it: send(buf, start, end, addr), settle(addr)
@@ -30,6 +32,7 @@ class Endpoint:
         self.timers = Timers() if timers is None else timers
         self.drops = {}  # reason -> count
         self.events = [] if events is None else events
+        self._settle = settle
         self._opening = {}  # addr -> the Tunnel we opened last towards it
         self._half_open = {}  # (addr, peer's tunnel id) -> Tunnel
         self._tx = frame_buffer(_CONTROL_SIZE)
@@ -74,6 +77,8 @@ class Endpoint:
         flags = buf[start]
         if flags & T:
             self._receive_control(buf, start, end, addr, now)
+            if self._settle is not None:
+                self._settle(now)
             return
         if buf[start + 1] & 0x0F != VERSION:
             self.drop("not L2TPv2")

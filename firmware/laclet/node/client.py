@@ -5,6 +5,7 @@ from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .backoff import Backoff
+from .ncps import add_ncps
 
 # A link that lived this long was a good one: the back-off begins anew (ms).
 _GOOD = 10_000
@@ -21,6 +22,7 @@ class ClientCall:
         self.dialer = dialer
         self.session = None
         self.settings = None  # while IP is up
+        self.settings6 = None  # while IPv6 is
         self.fault = None  # the last one
         self.gave_up = False  # until the tunnel is dialled again
         self.armed = None  # for Timers
@@ -45,6 +47,7 @@ class ClientCall:
             echo_interval=int(config["lcp_echo_interval"] * 1000),
             echo_failure=config["lcp_echo_failure"],
         )
+        add_ncps(self.link, config)
         node.adopt(self.link, self)
         self.interface = node.shell.open_interface(config, self.link)
         self.link.above = self.interface
@@ -128,14 +131,21 @@ class ClientCall:
             self._call_down(source, detail, now)
 
     def _up(self, settings, now):
-        self.settings = settings
-        self._up_at = now
-        self.fault = None
-        what = (ipv4_text(settings["local"]), ipv4_text(settings["remote"]), settings["mtu"])
-        self.node.log("info", self.component, "up: address %s, peer %s, MTU %d" % what)
-        self.interface.up(settings, self.dialer.addr, now)
+        if settings["family"] == 6:
+            self.settings6 = settings
+        else:
+            self.settings = settings
+            self._up_at = now
+            self.fault = None
+            what = (ipv4_text(settings["local"]), ipv4_text(settings["remote"]), settings["mtu"])
+            self.node.log("info", self.component, "up: address %s, peer %s, MTU %d" % what)
+            self.interface.up(settings, self.dialer.addr, now)
+        if self.settings is not None and self.settings6 is not None:
+            self.node.log("info", self.component, "IPv6 is up")
+            self.interface.up6(self.settings6, now)
 
     def _ip_down(self):
+        self.settings6 = None
         if self.settings is not None:
             self.settings = None
             self.interface.down()

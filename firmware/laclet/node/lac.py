@@ -43,7 +43,7 @@ class LacCall:
             self.modem = Modem(
                 self.line,
                 init=config["init"],
-                answer_rings=0,  # when to answer is for the LNS to say
+                answer_rings=config["answer_rings"],
                 dial_timeout=int(config["dial_timeout"] * 1000),
             )
             node.adopt(self.modem, self)

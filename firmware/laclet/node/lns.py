@@ -7,6 +7,7 @@ from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .dialer import tunnel_options
+from .ncps import add_ncps
 
 
 class Pool:
@@ -44,6 +45,7 @@ class Caller:
         self.session = session
         self.address = None
         self.settings = None
+        self.settings6 = None  # of IPv6
         self.interface = None
         self.component = "lns.%d/%d" % (session.tunnel.tid, session.sid)
         self.link = PppLink(
@@ -57,6 +59,7 @@ class Caller:
             peer_address=self._assign,
             dns=lns.dns,
         )
+        add_ncps(self.link, config)
         node.adopt(self.link, self)
 
     def _assign(self, name):
@@ -73,13 +76,7 @@ class Caller:
             self.link.lower_up(now)
             node.timers.update(self.link, now)
         elif name == "up":
-            self.settings = detail
-            if self.interface is None:
-                self.interface = node.shell.open_interface(self.lns.config, self.link)
-                self.link.above = self.interface
-            who = clean(self.link.peer_name) or "a caller without a name"
-            node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(detail["remote"])))
-            self.interface.up(detail, self.session.tunnel.addr, now)
+            self._up(detail, now)
         elif name == "down":
             node.fault(self.component, detail)
             self.session.close(detail, now)
@@ -95,6 +92,21 @@ class Caller:
                 self.lns.pool.give_back(self.address)
             self.lns.callers.pop(self.session, None)
             node.log("info", self.component, "call ended: " + str(detail))
+
+    def _up(self, settings, now):
+        node = self.lns.node
+        if settings["family"] == 6:
+            self.settings6 = settings
+        else:
+            self.settings = settings
+            if self.interface is None:
+                self.interface = node.shell.open_interface(self.lns.config, self.link)
+                self.link.above = self.interface
+            who = clean(self.link.peer_name) or "a caller without a name"
+            node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(settings["remote"])))
+            self.interface.up(settings, self.session.tunnel.addr, now)
+        if self.interface is not None and self.settings6 is not None:
+            self.interface.up6(self.settings6, now)
 
     def status(self):
         """For people and tools."""

@@ -24,6 +24,7 @@ class Node:
         self.hostname = config["hostname"] or shell.hostname()
         self.timers = Timers()
         self.events = []
+        self._settling = False  # events are being taken: what they bring is taken in its turn
         self.dialers = {}
         self.calls = {}
         self.lns = None
@@ -100,8 +101,9 @@ class Node:
 
     def settle(self, now):
         """Bring events to their owners; call it after input. Costs nothing when there is none."""
-        if not self.events:
+        if self._settling or not self.events:
             return
+        self._settling = True
         i = 0
         while i < len(self.events):  # taking an event may bring others
             name, source, detail = self.events[i]
@@ -117,6 +119,7 @@ class Node:
                 owner = self.lns or self
             owner.on_event(name, source, detail, now)
         self.events.clear()
+        self._settling = False
 
     def status(self):
         """For people and tools: plain values, no secrets."""
@@ -145,7 +148,7 @@ class Node:
         key = (address, port)
         endpoint = self._endpoints.get(key) if port else None
         if endpoint is None:
-            endpoint = Endpoint(self.shell.random, None, self.timers, self.events)
+            endpoint = Endpoint(self.shell.random, None, self.timers, self.events, self.settle)
             endpoint.carrier = self.shell.open_udp(endpoint, address, port, peer)
             if port:
                 self._endpoints[key] = endpoint

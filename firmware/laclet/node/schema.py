@@ -29,6 +29,38 @@ PPP = 4  # belongs to a LAC client: not for a call that has a line
 _AUTH = ("chap", "pap", "mschap-v2", "mschap", "eap")  # those of laclet.ppp.auth
 _AUTH_DEFAULT = ("chap", "pap")
 
+
+# Of [call.NAME] and [lns] alike; the flags differ.
+def _ncps(flags):
+    return (
+        (
+            "ipv6",
+            "bool",
+            None,
+            False,
+            flags | LINUX,
+            "Negotiate IPv6, too; link-local addresses and what routers tell.",
+        ),
+        (
+            "mppe",
+            "choice",
+            ("none", "prefer", "require"),
+            "none",
+            flags,
+            "Encrypt with MPPE, whose keys come from mschap-v2, mschap or eap; require: nothing passes in clear.",
+        ),
+        ("mppe_bits", "choices", ("128", "56", "40"), ("128",), flags, "Key lengths that will do."),
+        (
+            "mppe_stateful",
+            "bool",
+            None,
+            False,
+            flags,
+            "Let the peer change keys seldom; a lost packet then costs more.",
+        ),
+    )
+
+
 SECTIONS = (
     (
         "",
@@ -118,7 +150,8 @@ SECTIONS = (
                 PPP | LINUX,
                 "Name of the interface. Default: laclet0, laclet1 and so on.",
             ),
-        ),
+        )
+        + _ncps(PPP),
         "A call through a tunnel: of a line (LAC), or of this device itself (LAC client).",
     ),
     (
@@ -151,7 +184,8 @@ SECTIONS = (
             ),
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
-        ),
+        )
+        + _ncps(0),
         "Answer calls, as LNS.",
     ),
     (
