@@ -12,6 +12,9 @@ class EchoInterface(Host):
         """The link is up with ``settings``."""
         self.address = settings["local"]
 
+    def up6(self, settings, now):
+        """IPv6 is up: nobody answers there."""
+
     def down(self):
         """The link is down."""
         self.address = bytes(4)
@@ -34,6 +37,9 @@ class NoInterface:
     def up(self, settings, peer, now):
         """Send the peer away."""
         self._link.close(now)
+
+    def up6(self, settings, now):
+        """Nor for IPv6."""
 
     def down(self):
         """Nothing to take back."""

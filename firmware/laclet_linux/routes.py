@@ -9,6 +9,7 @@ PROTOCOL = 172
 # A default route in two halves stands before one in a piece, whatever its metric.
 _HALVES = ("0.0.0.0/1", "128.0.0.0/1")
 _RTN_LOCAL = 2
+_IFA_F_NODAD = 2  # the identifiers were negotiated to differ (RFC 5072 §5)
 
 
 class RouteTable:
@@ -46,6 +47,23 @@ class RouteTable:
             self._do(self._netlink.addr, "add", index=index, address=local, prefixlen=32)
         else:
             self._do(self._netlink.addr, "add", index=index, local=local, address=remote, prefixlen=32)
+
+    def quiet6(self, name):
+        """Let the kernel invent no IPv6 address for an interface: the link's own end decides on it."""
+        _set6(name, "addr_gen_mode", "1")
+
+    def up6(self, index, name, local):
+        """Give a link that is up its link-local address; routers beyond it are asked and heard (SLAAC)."""
+        _set6(name, "accept_ra", "2")
+        self._do(
+            self._netlink.addr,
+            "add",
+            index=index,
+            family=socket.AF_INET6,
+            address=local,
+            prefixlen=64,
+            flags=_IFA_F_NODAD,
+        )
 
     def down(self, index):
         """Bring a link down, which takes its routes, and take its addresses."""
@@ -115,3 +133,12 @@ class RouteTable:
             return list(function(*words, **attributes) or ())
         except self._error as error:
             raise OSError(error.code, os.strerror(error.code)) from None
+
+
+def _set6(name, key, value):
+    """Set an interface's IPv6 switch, where the kernel has IPv6."""
+    try:
+        with open(f"/proc/sys/net/ipv6/conf/{name}/{key}", "w", encoding="ascii") as file:
+            file.write(value)
+    except FileNotFoundError:
+        pass

@@ -1,6 +1,7 @@
 """TUN interfaces above PPP links: addresses, MTU and routes while the link is up, and nothing left when it is down."""
 
 import os
+import socket
 import time
 
 from laclet.port import HEADROOM, frame_buffer
@@ -34,6 +35,7 @@ class TunInterface:
         self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
         self._tun = open_tun(options.get("ifname") or "laclet%d", False)
         self.name = self._tun.name
+        routes.quiet6(self.name)
         self._index = routes.index(self.name)
         loop.watch(self._tun.fd, self._on_ready, READ)
 
@@ -57,6 +59,13 @@ class TunInterface:
             self._log("error", f"interface: {self.name}: {error.strerror}; closing the link")
             self.down()
             self._link.close(now)
+
+    def up6(self, settings, now):
+        """IPv6 is up as well, after IPv4: ``local`` and ``remote`` are link-local addresses of 16 bytes."""
+        try:
+            self._routes.up6(self._index, self.name, socket.inet_ntop(socket.AF_INET6, settings["local"]))
+        except OSError as error:
+            self._log("warning", f"interface: {self.name}: no IPv6: {error.strerror}")
 
     def down(self):
         """The link is down: take everything back."""

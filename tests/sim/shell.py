@@ -63,14 +63,19 @@ class Interface(Host):
     def __init__(self, link):
         super().__init__(link)
         self.settings = None
+        self.settings6 = None
         self.closed = False
 
     def up(self, settings, peer, now):
         self.settings = settings
         self.address = settings["local"]
 
+    def up6(self, settings, now):
+        self.settings6 = settings
+
     def down(self):
         self.settings = None
+        self.settings6 = None
 
     def close(self):
         self.closed = True

@@ -28,10 +28,10 @@ _PC2 = unhexlify("0e110b180105031c0f06150a17130c041a0810071b140d0229341f252f371e
 _ONE_SHIFT = (0, 1, 8, 15)  # the rounds whose key halves turn by one bit, not two
 
 
-def _round_tables():
-    """S-boxes and P in one: 8 × 64 entries, the upper and the lower 16 bits of a round's 32 bits of output."""
-    upper, lower = array("H", bytes(1024)), array("H", bytes(1024))
-    for box in range(8):
+def _round_tables(first):
+    """Four S-boxes and P in one: 4 × 64 entries each of the upper and the lower 16 bits that they give to a round."""
+    upper, lower = array("H", bytes(512)), array("H", bytes(512))
+    for box in range(first, first + 4):
         spread = [0] * 16  # a nibble of this box -> its four bits where P puts them
         for bit in range(4):
             goes_to = 1 << (31 - _P.index(bytes((4 * box + bit + 1,))))
@@ -42,14 +42,14 @@ def _round_tables():
             row_and_column = (i & 0x20) | (i & 1) << 4 | (i >> 1 & 0x0F)
             pair = _S[32 * box + (row_and_column >> 1)]
             out = spread[pair & 0x0F if i & 2 else pair >> 4]
-            upper[64 * box + i] = out >> 16
-            lower[64 * box + i] = out & 0xFFFF
+            upper[64 * (box - first) + i] = out >> 16
+            lower[64 * (box - first) + i] = out & 0xFFFF
     return upper, lower
 
 
 def _key_tables(choice, first):
     """PC2 for a 28-bit half whose first bit is number ``first``: what each of its nibbles gives to the half key."""
-    tables = [0] * 112
+    tables = array("I", bytes(448))
     for place in range(24):
         bit = choice[place] - first
         for nibble in range(16):
@@ -58,7 +58,9 @@ def _key_tables(choice, first):
     return tables
 
 
-_UPPER, _LOWER = _round_tables()
+# Small pieces, for a heap that has been in use for a while.
+_UPPER_C, _LOWER_C = _round_tables(0)
+_UPPER_D, _LOWER_D = _round_tables(4)
 _FROM_C = _key_tables(_PC2[:24], 1)
 _FROM_D = _key_tables(_PC2[24:], 29)
 
@@ -105,7 +107,7 @@ def encrypt(key, block):
     left, right = _swap(left, right, 1, 0x55555555)
 
     lh, ll, rh, rl = left >> 16, left & 0xFFFF, right >> 16, right & 0xFFFF
-    upper, lower = _UPPER, _LOWER
+    upper, lower, upper2, lower2 = _UPPER_C, _LOWER_C, _UPPER_D, _LOWER_D
     for i in range(16):
         n = 1 if i in _ONE_SHIFT else 2
         c = _rotate(c, n)
@@ -119,12 +121,12 @@ def encrypt(key, block):
         j4 = 192 | ((e ^ k) & 63)
         e = (rh & 1) << 17 | rl << 1 | rh >> 15
         k = _half_key(_FROM_D, d)
-        j5 = 256 | ((e >> 12 ^ k >> 18) & 63)
-        j6 = 320 | ((e >> 8 ^ k >> 12) & 63)
-        j7 = 384 | ((e >> 4 ^ k >> 6) & 63)
-        j8 = 448 | ((e ^ k) & 63)
-        lh ^= upper[j1] ^ upper[j2] ^ upper[j3] ^ upper[j4] ^ upper[j5] ^ upper[j6] ^ upper[j7] ^ upper[j8]
-        ll ^= lower[j1] ^ lower[j2] ^ lower[j3] ^ lower[j4] ^ lower[j5] ^ lower[j6] ^ lower[j7] ^ lower[j8]
+        j5 = (e >> 12 ^ k >> 18) & 63
+        j6 = 64 | ((e >> 8 ^ k >> 12) & 63)
+        j7 = 128 | ((e >> 4 ^ k >> 6) & 63)
+        j8 = 192 | ((e ^ k) & 63)
+        lh ^= upper[j1] ^ upper[j2] ^ upper[j3] ^ upper[j4] ^ upper2[j5] ^ upper2[j6] ^ upper2[j7] ^ upper2[j8]
+        ll ^= lower[j1] ^ lower[j2] ^ lower[j3] ^ lower[j4] ^ lower2[j5] ^ lower2[j6] ^ lower2[j7] ^ lower2[j8]
         lh, ll, rh, rl = rh, rl, lh, ll
 
     # The halves are not exchanged after the last round; the final permutation undoes the initial one.

@@ -1,0 +1,14 @@
+"""What a configuration adds to a PppLink beside IPv4; each module is loaded only when it is wanted."""
+
+
+def add_ncps(link, config):
+    """IPv6 and encryption, as the section [call.NAME] or [lns] says."""
+    if config["ipv6"]:
+        from ..ppp.ipv6cp import Ipv6cp
+
+        link.add_ncp(Ipv6cp(link))
+    if config["mppe"] != "none":
+        from ..ppp.ccp import Ccp
+
+        strengths = [bits for bits in (128, 56, 40) if str(bits) in config["mppe_bits"]]
+        link.add_ncp(Ccp(link, strengths, config["mppe"] == "require", config["mppe_stateful"]))
