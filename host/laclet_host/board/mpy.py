@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import laclet
@@ -72,12 +73,15 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None):
     target = Path(target)
     for package in PACKAGES:
         shutil.rmtree(target / package, ignore_errors=True)
-    sizes = {}
-    for path in sources(root):
-        output = path.with_suffix(".mpy")
-        compile_file(root / path, target / output, path, arch, optimise)
-        sizes[output.as_posix()] = (target / output).stat().st_size
-    return sizes
+    paths = sources(root)
+    with ThreadPoolExecutor() as pool:  # each is a process of its own
+        outputs = [target / path.with_suffix(".mpy") for path in paths]
+        jobs = [
+            pool.submit(compile_file, root / p, out, p, arch, optimise) for p, out in zip(paths, outputs, strict=True)
+        ]
+        for job in jobs:
+            job.result()
+    return {out.relative_to(target).as_posix(): out.stat().st_size for out in outputs}
 
 
 def romfs(tree):
