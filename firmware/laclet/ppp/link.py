@@ -1,13 +1,12 @@
-"""One PPP link: LCP, authentication, network protocols (RFC 1661 §3), as a frame port with IP above it."""
+"""One PPP link: LCP and authentication (RFC 1661 §3), as a frame port; network protocols above it as in ``network``."""
 
-from .. import ticks
-from ..fault import AUTH, LCP, Fault, clean
-from ..port import HEADROOM, Port, frame_buffer
+from ..fault import AUTH, LCP, Fault
+from ..port import HEADROOM, frame_buffer
 from ..wire import ppp
 from . import auth as methods
 from .automaton import CLOSING, OPENED, REQ_SENT, STATES
-from .ipcp import Ipcp
 from .lcp import Lcp
+from .network import Network, agreed_options
 
 MAX_CONTROL = 576  # bytes of a control packet we make: a PAP name and password of 255 bytes each, options up to 512
 MAX_REJECTED = 64  # bytes of a rejected packet that a Protocol-Reject quotes
@@ -17,7 +16,7 @@ LINK_LAYER = 0xC000
 NETWORK_CONTROL = 0x8000
 
 
-class PppLink(Port):
+class PppLink(Network):
     """Our own end of a PPP link. All times in ms, all addresses 4 bytes, names and passwords bytes (1 to 255).
 
     ``random``        f(n) -> n random bytes
@@ -59,7 +58,7 @@ class PppLink(Port):
         echo_failure=4,
         accm=None,
     ):
-        super().__init__()
+        super().__init__(random, mtu or mru)
         for method in tuple(auth) + tuple(demand):
             if methods.method(method) is None:
                 raise ValueError("no such authentication method: " + method)
@@ -67,44 +66,23 @@ class PppLink(Port):
             raise ValueError("a name or password is longer than 255 bytes")
         if demand and secret_of is None:
             raise ValueError("demand needs secret_of")
-        self.random = random
         self.username = username
         self.password = password
         self.auth = tuple(auth)
         self.demand = tuple(demand)
         self.name = name
         self.secret_of = secret_of
-        self.above = None  # takes receive_ip(buf, start, end, now)
         self.tap = None  # tap(received, buf, start, end): shown every control frame (debugging)
-        self.peer_name = b""  # whom the peer proved to be
-        self.mtu = 0  # bytes of an IP packet that may be sent now
-        self.fault = None  # why this link is being closed
-        self.network = False  # authenticated: network protocols may speak (Network phase)
-        self._own_mtu = mtu or mru
         self._asynchronous = accm is not None
-        self._pfc = False  # network frames leave with a protocol field of one byte (§6.5)
-        self._blamed = None  # what went wrong on the way, in case nothing better is known
-        self._announced = None  # the deadline the owner knows of
         self._reported = True  # the owner knows that the link is down
         self._tx = frame_buffer(MAX_CONTROL)
         self._proven = False  # the peer believes us, or does not ask
         self._verified = False  # we believe the peer, or do not ask
         self.challenge = b""  # the CHAP challenge we sent: one that comes back is never answered
-        self.cipher = None  # the Ccp that encrypts
         self.lcp = Lcp(self, mru, accm, echo_interval, echo_failure)
-        self.ncps = []
-        self.roles = []  # of authentication, while LCP is Opened
-        self.machines = [self.lcp]  # everything with poll_at() and on_timer(now)
-        self.inputs = {ppp.LCP: self.lcp.receive}  # protocol -> f(buf, at, end, now)
-        self.add_ncp(Ipcp(self, address, peer_address, dns, want_dns, nbns))
-
-    def add_ncp(self, ncp):
-        """Let one more network protocol be negotiated; before ``open``."""
-        self.ncps.append(ncp)
-        self.machines.append(ncp)
-        self.inputs[ncp.protocol] = ncp.receive
-        if ncp.data_protocol:
-            self.inputs[ncp.data_protocol] = ncp.carry_in
+        self.machines.append(self.lcp)
+        self.inputs[ppp.LCP] = self.lcp.receive
+        self.add_ipcp(address, peer_address, dns, want_dns, nbns)
 
     # -- verbs --------------------------------------------------------------------------------------
 
@@ -112,18 +90,18 @@ class PppLink(Port):
         """We want the link; negotiation starts as soon as the lower layer is up."""
         self.fault = None
         self.lcp.open(now)
-        self._rearm()
+        self.rearm()
 
     def close(self, now):
         """We want it no longer: Terminate-Request, then ("down", …)."""
         self.fail(Fault(LCP, "closed by us"), now)
-        self._rearm()
+        self.rearm()
 
     def lower_up(self, now):
         """What is joined to us carries frames now: the first Configure-Request leaves at once."""
         self.fault = None
         self.lcp.up(now)
-        self._rearm()
+        self.rearm()
 
     def lower_down(self, now):
         """What is joined to us carries no more frames."""
@@ -136,7 +114,7 @@ class PppLink(Port):
         """Repeat an unanswered first request now (the L2TP peer has just acknowledged the call)."""
         if self.lcp.state < OPENED:
             self.lcp.kick(now)
-            self._rearm()
+            self.rearm()
 
     def carry(self, buf, start, end, now):
         """Take a bare PPP frame from the port that is joined."""
@@ -149,7 +127,7 @@ class PppLink(Port):
             if self.tap is not None:
                 self.tap(True, buf, start, end)
             lcp.receive(buf, at, end, now)
-            self._rearm()
+            self.rearm()
         elif lcp.state != OPENED or protocol == 0:
             self.drop("frame before LCP is open" if protocol else "frame without a protocol")
         elif protocol < LINK_LAYER and not self.network and not self._implied(now):
@@ -163,51 +141,7 @@ class PppLink(Port):
             else:
                 self._other(protocol, buf, at, end, now)
             if protocol >= NETWORK_CONTROL:
-                self._rearm()
-
-    def send_ip(self, buf, start, end, now):
-        """Put an IP packet into the link, in place: HEADROOM before ``start`` belongs to the layers below."""
-        version = buf[start] >> 4 if end > start else 0
-        for ncp in self.ncps:
-            if ncp.version == version and ncp.state == OPENED:
-                if end - start > self.mtu:
-                    self.drop("IP packet above the MTU")
-                elif self.joined is None:
-                    self.drop("not joined")
-                else:
-                    start = self._frame(ncp, buf, start, end)
-                    if start >= 0:
-                        self.joined.carry(buf, start, end, now)
-                return
-        self.drop("IP packet before its NCP is open")
-
-    def _frame(self, ncp, buf, start, end):
-        """Make a frame of a packet, encrypted or its headers compressed where that was agreed; its start, or -1."""
-        protocol = ncp.data_protocol
-        if self.cipher is not None:
-            return self.cipher.seal(protocol, buf, start, end)
-        if ncp.vj is not None:
-            start = ncp.vj.compress(buf, start, end)
-            protocol = ncp.vj.protocol
-        start -= 1
-        buf[start] = protocol
-        if not self._pfc:
-            start -= 1
-            buf[start] = 0
-        return start
-
-    def poll_at(self):
-        """The deadline of whichever machine comes first."""
-        at = None
-        for machine in self.machines:
-            at = ticks.soonest(at, machine.poll_at())
-        return at
-
-    def on_timer(self, now):
-        """Let every machine look at its deadline."""
-        for machine in list(self.machines):  # one may bring others down
-            machine.on_timer(now)
-        self._announced = self.poll_at()
+                self.rearm()
 
     def phase(self):
         """Phase of the link (§3.2), read off LCP's state."""
@@ -218,18 +152,13 @@ class PppLink(Port):
 
     def status(self):
         """For people: plain values, no secrets. ``auth``: how we prove ourselves, and how the peer does."""
-        return {
-            "phase": self.phase(),
-            "lcp": STATES[self.lcp.state],
-            "ncps": {ncp.layer: STATES[ncp.state] for ncp in self.ncps},
-            "options": {p.layer: _options(p) for p in [self.lcp] + self.ncps},
-            "auth": [_title(self.lcp.authentication.peers), _title(self.lcp.authentication.ours)],
-            "peer_name": clean(self.peer_name),
-            "identification": self.lcp.identification,
-            "mtu": self.mtu,
-            "fault": str(self.fault) if self.fault else "",
-            "drops": dict(self.drops),
-        }
+        status = self.ncp_status()
+        status["options"][self.lcp.layer] = agreed_options(self.lcp)
+        status["phase"] = self.phase()
+        status["lcp"] = STATES[self.lcp.state]
+        status["auth"] = [_title(self.lcp.authentication.peers), _title(self.lcp.authentication.ours)]
+        status["identification"] = self.lcp.identification
+        return status
 
     # -- for the machines inside --------------------------------------------------------------------
 
@@ -258,11 +187,6 @@ class PppLink(Port):
             self.tap(False, buf, at - 2, end)
         self.joined.carry(buf, at - 2, end, now)
 
-    def blame(self, fault):
-        """Remember what may turn out to be why the link fails; the first one counts."""
-        if self._blamed is None:
-            self._blamed = fault
-
     def peer_gave_up(self, now):
         """The peer ends the negotiation of LCP: in vain to go on, if we know why."""
         if self._blamed is not None:
@@ -282,7 +206,7 @@ class PppLink(Port):
     def lcp_up(self, now):
         """LCP is Opened: authenticate, whoever has to."""
         lcp = self.lcp
-        self.mtu = min(self._own_mtu, lcp.peer_mru() - (self.cipher.overhead if self.cipher is not None else 0))
+        self.limit_mtu(lcp.peer_mru())
         self._pfc = self._asynchronous and lcp.pfc.peers is not None
         value = lcp.authentication.ours
         self._verified = value is None
@@ -306,8 +230,7 @@ class PppLink(Port):
             role.settle()
             self.machines.remove(role)
         self.roles = []
-        for ncp in self.ncps:
-            ncp.down(now)
+        self.stop_ncps(now)
 
     def lcp_finished(self, now):
         """LCP is done: the lower layer is needed no longer."""
@@ -335,8 +258,7 @@ class PppLink(Port):
             self.network = True
             if self.roles:
                 self._blamed = None  # whatever went wrong before, it was got over
-            for ncp in self.ncps:
-                ncp.start(now)
+            self.start_ncps(now)
 
     def _implied(self, now):
         """The peer speaks network protocols: does that stand for a lost Success? True when they may be heard."""
@@ -344,32 +266,10 @@ class PppLink(Port):
             role.implied(now)
         return self.network
 
-    def ncp_up(self, ncp, now):
-        """An NCP is Opened."""
-        self._blamed = None
-        settings = ncp.settings()
-        if settings is not None:
-            self.event("up", settings)
-
-    def ncp_down(self, ncp, now):
-        """An NCP left Opened; its packets are dropped until it is back."""
-
-    def ncp_finished(self, ncp, now):
-        """An NCP gave up: the link is of no use when it was the last."""
-        for other in self.ncps:
-            if other.version and other.negotiating():
-                return
-        self.fail(ncp.why or Fault(ncp.layer, "closed"), now)
-
     def protocol_rejected(self, protocol, now):
         """The peer does not speak this protocol (§5.7)."""
-        for ncp in self.ncps:
-            if ncp.protocol == protocol:
-                if self.network:
-                    ncp.refused(now)
-                else:
-                    self.drop("Protocol-Reject of an early request")
-                return
+        if self.ncp_rejected(protocol, now):
+            return
         for role in self.roles:
             if role.protocol == protocol:
                 self.fail(Fault(AUTH, "the peer does not speak the protocol it agreed to"), now)
@@ -394,12 +294,6 @@ class PppLink(Port):
         data = bytes((protocol >> 8, protocol & 0xFF)) + bytes(buf[at : min(end, at + MAX_REJECTED)])
         self.send(ppp.LCP, ppp.PROTOCOL_REJECT, self.lcp.next_identifier(), data, now)
 
-    def _rearm(self):
-        at = self.poll_at()
-        if at is not None and (self._announced is None or ticks.diff(at, self._announced) < 0):
-            self._announced = at
-            self.event("timer")
-
     def _report(self):
         if not self._reported:
             self._reported = True
@@ -409,18 +303,5 @@ class PppLink(Port):
             self.event("down", self.fault or self._blamed or why)
 
 
-def _options(protocol):
-    """What was agreed, as ``{name: (ours, peer's)}`` in hexadecimal."""
-    agreed = {}
-    for option in protocol.options:
-        if option.ours is not None or option.peers is not None:
-            agreed[option.name] = (_hex(option.ours), _hex(option.peers))
-    return agreed
-
-
 def _title(value):
     return methods.title(value) if value is not None else "none"
-
-
-def _hex(value):
-    return None if value is None else "".join(["%02x" % b for b in value])
