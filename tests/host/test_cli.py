@@ -1,11 +1,10 @@
 """The ``laclet`` command: help, version, checks of configurations, answers when there is nothing."""
 
 import json
+import os
 import socket
-import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -25,18 +24,14 @@ def run(tmp_path):
 
 def test_help_is_quick_and_loads_nothing_else(tmp_path):
     command = [sys.executable, "-m", "laclet_host.cli", "--help"]
-    times = []
+    # Processor time: that of a machine with other things to do as well. On an idle one it is the time that passes.
+    spent = []
     for _ in range(7):
-        start = time.perf_counter()
-        subprocess.run(command, capture_output=True, check=True, env=environment(tmp_path))
-        times.append(time.perf_counter() - start)
-    # The target is 150 ms on an idle machine: what Python itself takes here and now is taken off and put on again.
-    bare = []
-    for _ in range(7):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import click"], capture_output=True, check=True)
-        bare.append(time.perf_counter() - start)
-    assert min(times) - min(bare) < 0.05, (statistics.median(times), statistics.median(bare))
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment(tmp_path))
+        _, child.returncode, usage = os.wait4(child.pid, 0)
+        assert child.returncode == 0
+        spent.append(usage.ru_utime + usage.ru_stime)
+    assert min(spent) < 0.15, spent
     code = (
         "import sys; from laclet_host.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
