@@ -19,7 +19,7 @@ def chap_md5(identifier, secret, challenge):
 
 
 class Prover(Role):
-    """The peer challenges us. Another algorithm overrides ``respond``, ``confirm``, ``explain`` and ``another``."""
+    """The peer challenges us. Another algorithm overrides ``respond``, ``confirm`` and ``explain``."""
 
     protocol = ppp.CHAP
     title = "CHAP"
@@ -37,22 +37,15 @@ class Prover(Role):
         """The peer's Failure message as a Fault."""
         return Fault(AUTH, self.title + ": wrong name or password", clean(message), "check username and password")
 
-    def another(self, message):
-        """The challenge for another try, when the peer's Failure message allows one; otherwise None."""
-        return None
-
     def _on_challenge(self, identifier, buf, at, end, now):
         value = counted(buf, at, end)
         if not value:
             self.link.drop("CHAP challenge of no length or beyond the packet")
             return
-        self._answer(identifier, value, bytes(buf[at + 1 + len(value) : end]), now)
-
-    def _answer(self, identifier, challenge, name, now):
-        if challenge == self.link.challenge:
+        if value == self.link.challenge:
             self.link.drop("our own CHAP challenge reflected")
             return
-        answer = self.respond(identifier, challenge, name)
+        answer = self.respond(identifier, value, bytes(buf[at + 1 + len(value) : end]))
         if answer is None:
             self.link.drop("CHAP challenge of a wrong length")
             return
@@ -76,14 +69,7 @@ class Prover(Role):
             self.link.drop("stale answer")
             return
         self.settle()
-        message = bytes(buf[at:end])
-        fault = self.explain(message)
-        challenge = self.another(message)
-        if challenge is None:
-            self.link.fail(fault, now)
-        else:
-            self.link.blame(fault)
-            self._answer((identifier + 1) & 0xFF, challenge, b"", now)
+        self.link.fail(self.explain(bytes(buf[at:end])), now)
 
     CODES = {CHALLENGE: _on_challenge, SUCCESS: _on_success, FAILURE: _on_failure}
 

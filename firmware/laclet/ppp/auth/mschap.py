@@ -1,7 +1,5 @@
 """MS-CHAP version 1 (RFC 2433), with the Windows NT response alone; and the Failure text it shares with version 2."""
 
-from binascii import unhexlify
-
 from ...crypto.hashes import equal
 from ...crypto.mppe_keys import start_key_v1
 from ...crypto.mschap import challenge_response, nt_password_hash
@@ -12,7 +10,6 @@ RESPONSE_SIZE = 49  # bytes of a Response Value: 24 or 16 + 8, then the NT respo
 NT_RESPONSE = 24  # where the NT response stands in it
 USE_NT_RESPONSE = 1  # flag: the LAN Manager response does not count
 
-WRONG = 691
 # Error codes of a Failure (RFC 2433 §8, RFC 2759 §6): cause, hint.
 REASONS = {
     0: ("refused", "check username and password"),  # no code to be read
@@ -20,10 +17,9 @@ REASONS = {
     647: ("the account is disabled", "enable it at the server"),
     648: ("the password has expired", "change it at the server, then here"),
     649: ("the account may not dial in", "grant it dial-in permission at the server"),
-    WRONG: ("wrong name or password", "check username and password"),
+    691: ("wrong name or password", "check username and password"),
     709: ("the server could not change the password", "change it at the server, then here"),
 }
-MAX_RETRIES = 1  # more could lock the account, and the password stays the same
 
 
 def read_failure(message):
@@ -47,14 +43,16 @@ def error_code(fields):
 
 
 class Prover(chap.Prover):
-    """The peer challenges us."""
+    """The peer challenges us.
+
+    A Failure that allows another try (R=1) is final all the same: it wants another password, and we have one.
+    """
 
     title = "MS-CHAP"
     challenge_size = 8  # bytes
 
     def __init__(self, link):
         super().__init__(link)
-        self._retries = 0
         self._challenge = b""  # answered last
 
     def respond(self, identifier, challenge, name):
@@ -74,21 +72,6 @@ class Prover(chap.Prover):
         code = error_code(fields)
         cause, hint = REASONS.get(code) or ("refused with error %d" % code, "")
         return Fault(AUTH, self.title + ": " + cause, clean(fields.get("M") or message), hint)
-
-    def another(self, message):
-        fields = read_failure(message)
-        if error_code(fields) != WRONG or fields.get("R") != b"1" or self._retries == MAX_RETRIES:
-            return None
-        self._retries += 1
-        try:
-            challenge = unhexlify(fields.get("C", b""))
-        except ValueError:
-            return None
-        return challenge or self.implied_challenge()
-
-    def implied_challenge(self):
-        """The challenge for a retry when the Failure gives none (RFC 2433 §8)."""
-        return bytes(((self._challenge[0] + 23) & 0xFF,)) + self._challenge[1:]
 
 
 class Verifier(chap.Verifier):

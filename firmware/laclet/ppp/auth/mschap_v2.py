@@ -51,10 +51,6 @@ class Prover(mschap.Prover):
         self.keys = mppe_keys(self._hash, nt_response, False)
         return True
 
-    def implied_challenge(self):
-        """There is no retry without a challenge (§6)."""
-        return None
-
 
 class Verifier(chap.Verifier):
     """We challenge the peer, and prove in the Success that we know its password."""
