@@ -1,20 +1,19 @@
 # cpython only
 """HDLC framing on CPython at the speed of its C library: the twins of the ``…_plain`` functions of ``hdlc``.
 
-The FCS is ``binascii.crc_hqx`` (same polynomial, other bit order) over octets mirrored by ``translate``. Escapes are
-made by ``replace`` and undone by ``split``, so that the cost per octet is C's and only the cost per escape is Python's.
+The FCS is ``binascii.crc_hqx`` (same polynomial, other bit order) over octets mirrored by ``translate``; escapes are
+found and made by C. What an octet costs is C's, and only what a frame and an escape received cost is Python's.
 """
 
 from binascii import crc_hqx
 from functools import lru_cache
-from itertools import accumulate
 
 from ..port import HEADROOM
 
 _AT, _FCS, _PENDING, _OVER, _ENDED, _ACCM, _LIMIT = range(7)  # the places in the state of a decoder, as in hdlc
 
 _MIRROR = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
-_MIRROR_NOT = bytes(octet ^ 0xFF for octet in _MIRROR)
+_FCS_OCTET = tuple(bytes((octet ^ 0xFF,)) for octet in _MIRROR)
 
 
 @lru_cache(16)
@@ -31,8 +30,8 @@ def encode(buf, start, end, out, at, accm):
     """See ``hdlc.encode_plain``."""
     raw = buf[start:end]
     crc = crc_hqx(raw.translate(_MIRROR), 0xFFFF)
-    raw.append(_MIRROR_NOT[crc >> 8])
-    raw.append(_MIRROR_NOT[crc & 0xFF])
+    raw += _FCS_OCTET[crc >> 8]
+    raw += _FCS_OCTET[crc & 0xFF]
     raw = raw.replace(b"}", b"}]").replace(b"~", b"}^")  # the escape first: the flag's escape must not be escaped
     if accm:
         for octet, escaped in _escapes(accm):
@@ -51,11 +50,33 @@ def deframe(chunk, start, end, buf, state):
     part = bytes(chunk[start : end if flag < 0 else flag])
     if state[_ACCM]:
         part = part.translate(None, _controls(state[_ACCM]))
-    if part:
-        _take(part, buf, state)
+    if state[_PENDING]:
+        part = b"}" + part  # the escape that ended the chunk before
+        state[_PENDING] = 0
+    pieces = part.split(b"}")
+    if len(pieces) > 1:
+        if b"" in pieces:  # perhaps an escaped escape, legal for 0x5D: escapes pair off from the left, as replace does
+            pieces = part.replace(b"}}", b"]").split(b"}")
+        part = bytearray().join(pieces)
+        if not pieces.pop() and pieces:
+            state[_PENDING] = 0x20
+            pieces.pop()
+        escaped = 0
+        for piece in pieces:
+            escaped += len(piece)
+            part[escaped] ^= 0x20
+    at = state[_AT]
+    new = at + len(part)
+    if new > state[_LIMIT]:
+        state[_OVER] = 1
+        new = HEADROOM
+    else:
+        buf[at:new] = part
+    crc = crc_hqx(part.translate(_MIRROR), state[_FCS])
+    state[_AT] = new
     if flag < 0:
+        state[_FCS] = crc
         return end
-    crc = state[_FCS]
     state[_FCS] = _MIRROR[crc & 0xFF] << 8 | _MIRROR[crc >> 8]
     state[_ENDED] = 1
     return flag + 1
@@ -64,30 +85,3 @@ def deframe(chunk, start, end, buf, state):
 def move(buf, to, start, end):
     """See ``hdlc.move_plain``."""
     buf[to : to + end - start] = buf[start:end]
-
-
-def _take(part, buf, state):
-    # octets without a flag, to be unescaped into buf
-    at = state[_AT]
-    parts = ()
-    if state[_PENDING]:
-        part = b"}" + part  # the escape that ended the chunk before
-        state[_PENDING] = 0
-    if 0x7D in part:
-        parts = part.split(b"}")
-        if b"" in parts:  # perhaps an escaped escape, legal for 0x5D: escapes pair off from the left, as replace does
-            parts = part.replace(b"}}", b"]").split(b"}")
-        part = b"".join(parts)
-        if not parts.pop() and parts:
-            state[_PENDING] = 0x20
-            parts.pop()
-    new = at + len(part)
-    if new > state[_LIMIT]:
-        state[_OVER] = 1
-        state[_AT] = HEADROOM
-        return
-    buf[at:new] = part
-    for offset in accumulate(map(len, parts)):
-        buf[at + offset] ^= 0x20  # the octet after each escape
-    state[_AT] = new
-    state[_FCS] = crc_hqx(buf[at:new].translate(_MIRROR), state[_FCS])

@@ -19,7 +19,7 @@ ACCM_ALL = 0xFFFFFFFF  # every control character escaped: the sender's default (
 _FCS_GOOD = 0xF0B8  # the FCS over a whole frame, its own FCS included (§C.2)
 _SHORTEST = 4  # §4.3: anything shorter, FCS included, is not a frame
 
-# Where the state of a decoder lives, between chunks, in an array("I") that viper code can reach.
+# What a decoder remembers between chunks: places in an array that viper code can reach, or in a list.
 AT = 0  # index in the buffer of the next octet
 FCS = 1  # over the octets so far; right only when ENDED
 PENDING = 2  # FLIP after a Control Escape, else 0
@@ -93,6 +93,10 @@ def move_plain(buf, to, start, end):
         start += 1
 
 
+def _array_of_u32(values):
+    return array("I", values)
+
+
 def _fcs_of(fcs, c):
     # x**16 + x**12 + x**5 + 1, reflected, one octet at a time without a table
     c ^= fcs & 0xFF
@@ -112,11 +116,13 @@ def _put(c, out, at, accm):
 encode = encode_plain
 deframe = deframe_plain
 move = move_plain
+_state = list
 if sys.implementation.name == "micropython":
     try:
         from .fast import deframe, encode, move
     except (ImportError, ValueError, SyntaxError):  # no native code on this port, or a .mpy made for another one
         pass
+    _state = _array_of_u32
 else:
     from .cfast import deframe, encode, move  # noqa: F401
 
@@ -134,7 +140,7 @@ class Decoder:
         self.start = HEADROOM
         self.end = 0  # index after the frame; 0: no frame
         self.why = None  # reason of a drop: "runt", "abort", "bad FCS", "oversize"
-        self._state = array("I", [0] * _STATE_SIZE)
+        self._state = _state([0] * _STATE_SIZE)
         self._state[LIMIT] = HEADROOM + size + FCS_SIZE + 1
         self.reset()
 
