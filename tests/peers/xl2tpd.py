@@ -22,7 +22,7 @@ class _Xl2tpd:
 
     def start(self):
         """Start the daemon and wait until it listens; self."""
-        self.place.write(self._file("pppd.log"), "")
+        self.place.lab.logs.append((self.place, self.place.write(self._file("pppd.log"), "")))
         self.place.write(self._file("xl2tpd.conf"), self._configuration())
         self.place.write(self._file("options"), self._options())
         # client's name, our name, secret; without quotes, which xl2tpd would take for a part of the secret
@@ -159,7 +159,8 @@ class Xl2tpdClient(_Xl2tpd):
     def _options(self):
         return pppd_options(
             *[f"user {self.user}", f"password {self.password}", "noauth", "ipcp-accept-local", "ipcp-accept-remote"],
-            *["noccp", "mtu 1400", "mru 1400", "usepeerdns"],
+            *["mtu 1400", "mru 1400", "usepeerdns"],
+            *([] if any("mppe" in option for option in self.pppd) else ["noccp"]),
             *self.pppd,
             log=self._file("pppd.log"),
         )
