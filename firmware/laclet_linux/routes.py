@@ -132,7 +132,9 @@ class RouteTable:
         try:
             return list(function(*words, **attributes) or ())
         except self._error as error:
-            raise OSError(error.code, os.strerror(error.code)) from None
+            what = attributes.get("dst") or attributes.get("local") or attributes.get("address")
+            words = os.strerror(error.code)
+            raise OSError(error.code, f"{what}: {words}" if what else words) from None
 
 
 def _set6(name, key, value):

@@ -56,7 +56,7 @@ class TunInterface:
         try:
             self._configure(settings, peer)
         except OSError as error:
-            self._log("error", f"interface: {self.name}: {error.strerror}; closing the link")
+            self._log("error", f"{self.name}: {error.strerror}; closing the link")
             self.down()
             self._link.close(now)
 
@@ -65,7 +65,7 @@ class TunInterface:
         try:
             self._routes.up6(self._index, self.name, socket.inet_ntop(socket.AF_INET6, settings["local"]))
         except OSError as error:
-            self._log("warning", f"interface: {self.name}: no IPv6: {error.strerror}")
+            self._log("warning", f"{self.name}: no IPv6: {error.strerror}")
 
     def down(self):
         """The link is down: take everything back."""
@@ -77,7 +77,7 @@ class TunInterface:
             try:
                 undo(argument)
             except OSError as error:
-                self._log("warning", f"interface: {self.name}: {error.strerror}")
+                self._log("warning", f"{self.name}: {error.strerror}")
         self._pinned = None
 
     def close(self):

@@ -223,14 +223,14 @@ def test_what_the_kernel_refuses_is_undone_and_the_link_closed():
     tun = world.tun(link, default_route=True)
     tun.up(SETTINGS, LNS, 0)
     assert link.closed == 1 and routes() == set()
-    assert world.log == [("error", "interface: laclet0: Network is unreachable; closing the link")]
+    assert world.log == [("error", "laclet0: 198.51.100.7: Network is unreachable; closing the link")]
     assert ip("-4", "address", "show", "laclet0") == []
     # The same network twice.
     rival = world.tun(routes=["10.20.0.0/16"])
     rival.up(SETTINGS, LNS, 0)
     tun = world.tun(link, routes=["10.20.0.0/16"])
     tun.up({**SETTINGS, "local": bytes((10, 0, 9, 2)), "remote": bytes((10, 0, 9, 1))}, LNS, 0)
-    assert world.log[-1] == ("error", "interface: laclet2: File exists; closing the link")
+    assert world.log[-1] == ("error", "laclet2: 10.20.0.0/16: File exists; closing the link")
     assert routes() == {("10.20.0.0/16", "laclet1", None, 0)} and link.closed == 2
 
 
