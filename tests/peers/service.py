@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -70,6 +71,10 @@ class Laclet(_Service):
         """What `laclet status --json` says."""
         return json.loads(self.place.run(LACLET, "status", "--json", env=self._environment).out)
 
+    def command(self, *words):
+        """Run `laclet` with a command for this service: "up", "down" …"""
+        self.place.run(LACLET, words[0], self.name, *words[1:], env=self._environment)
+
     def up(self, pattern="laclet[0-9]+|tun[0-9]+", timeout=20.0):
         """Wait for an interface with addresses: (interface, own address, peer's address)."""
         return self.place.interface(pattern, timeout)
@@ -89,6 +94,10 @@ class MicroLaclet(_Service):
         )
         self.said("connecting|listening")
         return self
+
+    def stop(self):
+        """Ctrl-C: MicroPython knows no other signal; its exit status."""
+        return self.process.stop(signal.SIGINT, timeout=10.0)
 
 
 def packages(lab):
