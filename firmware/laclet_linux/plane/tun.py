@@ -1,0 +1,103 @@
+"""TUN interfaces with as many offloads as the kernel offers: virtio header, checksums, TCP and UDP segmentation."""
+
+import fcntl
+import os
+import socket
+import struct
+
+# linux/if_tun.h
+_TUNSETIFF = 0x400454CA
+_TUNSETOFFLOAD = 0x400454D0
+_IFF_TUN = 0x0001
+_IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+_TUN_F_CSUM = 0x01
+_TUN_F_TSO = 0x02 | 0x04  # TSO4 and TSO6; not TSO_ECN: the kernel cuts packets with CWR for us
+_TUN_F_USO = 0x20 | 0x40  # USO4 and USO6, since Linux 6.2
+
+# struct virtio_net_hdr: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, in the host's byte order.
+VNET = struct.Struct("=BBHHHH")
+NEEDS_CSUM = 1
+GSO_NONE = 0
+GSO_TCP4 = 1
+GSO_TCP6 = 4
+GSO_UDP = 5  # VIRTIO_NET_HDR_GSO_UDP_L4: equal datagrams, not IP fragments
+
+# linux/rtnetlink.h, linux/if_link.h
+_RTM_NEWLINK = 16
+_NLM_F_REQUEST_ACK = 5
+_IFLA_GSO_MAX_SEGS = 40
+_IFLA_GSO_MAX_SIZE = 41
+# Of one UDP_SEGMENT send: datagrams in every kernel that has it, and bytes over IPv6 with extension headers.
+MAX_SEGMENTS = 64
+MAX_SEND = 65_000
+
+
+class Tun:
+    """An open TUN interface: ``fd`` (non-blocking), ``name``, ``vnet`` (packets carry a virtio header),
+    ``tso`` and ``uso`` (TCP and UDP super-packets may be written and will be read)."""
+
+    def __init__(self, fd, name, vnet, tso, uso):
+        self.fd = fd
+        self.name = name
+        self.vnet = vnet
+        self.tso = tso
+        self.uso = uso
+
+    def fileno(self):
+        """The descriptor, for pollers."""
+        return self.fd
+
+    def close(self):
+        """Close the descriptor; an interface that is not persistent goes with it."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def open_tun(name="", offload=True):
+    """Make or attach to the TUN interface ``name`` (``%d`` is counted up by the kernel) and switch its offloads on.
+
+    Raises OSError when there is no /dev/net/tun, no permission, or the name is taken by something else.
+    """
+    if offload:
+        try:
+            return _with_offloads(name)
+        except OSError:
+            pass  # a persistent interface made without a virtio header refuses one; so do kernels that have none
+    fd, name = _attach(name, _IFF_TUN | _IFF_NO_PI)
+    return Tun(fd, name, False, False, False)
+
+
+def _attach(name, flags):
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        reply = fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd, reply[:16].split(b"\0")[0].decode()
+
+
+def _with_offloads(name):
+    fd, name = _attach(name, _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR)
+    for tso, uso in ((True, True), (True, False), (False, False)):
+        try:
+            fcntl.ioctl(fd, _TUNSETOFFLOAD, (_TUN_F_CSUM | _TUN_F_TSO if tso else 0) | (_TUN_F_USO if uso else 0))
+        except OSError:
+            continue
+        return Tun(fd, name, True, tso, uso)
+    os.close(fd)
+    raise OSError("TUNSETOFFLOAD refused")
+
+
+def limit_gso(name, mtu):
+    """Have the kernel make super-packets that fit one UDP_SEGMENT send each, for the given ``mtu``; False: it would not."""
+    segments = min(MAX_SEGMENTS, MAX_SEND // (mtu + 16))
+    attributes = struct.pack("=HHIHHI", 8, _IFLA_GSO_MAX_SEGS, segments, 8, _IFLA_GSO_MAX_SIZE, segments * (mtu - 40))
+    message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0) + attributes
+    header = struct.pack("=IHHII", 16 + len(message), _RTM_NEWLINK, _NLM_F_REQUEST_ACK, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
+        netlink.send(header + message)
+        reply = netlink.recv(4096)
+    return struct.unpack_from("=i", reply, 16)[0] == 0
