@@ -146,10 +146,11 @@ def test_every_input_in_every_state():
     }
     assert len(ways) == len(m.STATES)
     for state in ways:
+        taken = (m.RINGING, m.OFFERED, m.DECLINED, m.DIALLING, m.ANSWERING, m.CONNECTING, m.ONLINE)
         for verb in verbs:
             desk = Desk()
             ways[state](desk)
-            assert desk.modem.state == state
+            assert desk.modem.state == state and desk.modem.busy() is (state in taken)
             verbs[verb](desk)
             # Whatever that was, the modem can be brought to answer a call.
             for _ in range(30):

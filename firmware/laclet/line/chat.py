@@ -132,7 +132,12 @@ class Chat:
                     self._sending = text
                     self.deadline = ticks.add(now, _DELAYS[c])
                     return
-                c = "" if c == "c" else self._number if c == "T" else _ESCAPES.get(c, c)
+                if c == "c":
+                    c = ""
+                elif c == "T":
+                    c = self._number
+                elif c in _ESCAPES:
+                    c = _ESCAPES[c]
             out += c
         self._sending = None
         self._write((out + "\r" if self._return else out).encode())
