@@ -15,7 +15,7 @@ from .udp import Udp, address
 
 _LEVELS = ("error", "warning", "info", "debug")
 _DATAGRAM_MAX = const(2048)  # an MTU of 1500 and all headers, with room for long control messages
-_CHUNK = const(1024)  # octets read from a line at once
+_CHUNK = const(2048)  # octets read from a line at once
 _LONGEST = const(60_000)  # ms; the loop wakes up now and then all the same
 _MASK = const(0x3FFFFFFF)  # ticks.PERIOD - 1
 

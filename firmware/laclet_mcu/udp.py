@@ -64,6 +64,10 @@ class Udp:
                 return  # it goes on unconnected
             self._peer = addr
 
+    def source(self, addr):
+        """Our own address as ``addr`` would see it: sockets do not tell it here."""
+        return None
+
     def close(self):
         """Close the socket."""
         if self.stream is not None:

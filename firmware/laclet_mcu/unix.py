@@ -17,7 +17,7 @@ _VMIN = const(6)
 _CRTSCTS = const(0x80000000)
 _POLLIN_HUP = const(0x11)
 # Octets written at once. Files cannot be made non-blocking here; a tty that reports POLLOUT takes as many at least.
-_WRITE_MAX = const(1024)
+_WRITE_MAX = const(2048)
 # Speeds below those that the module has names for, as Linux numbers them.
 _SPEEDS = {300: 7, 600: 8, 1200: 9, 2400: 11, 4800: 12, 9600: 13, 19200: 14, 38400: 15}
 

@@ -1,6 +1,6 @@
 """Run core test files: ``micropython -X heapsize=128K run.py FILE…``; exits 1 on a failure, or when no test ran.
 
-The packages come from MICROPYPATH, as .mpy when the suite runs this, and from the sources of this checkout otherwise.
+The packages come from a ROM image when the suite runs this, and from the sources of this checkout otherwise.
 """
 
 import gc
@@ -38,13 +38,15 @@ def run_file(path):
     return passed, failed
 
 
-def main():
+def main(argv):
+    """Run the files that the command line names; ends the program."""
+    gc.threshold(4096)  # little garbage between what stays: a board's heap must not be torn by loading tests
     try:
         import laclet  # noqa: F401
     except ImportError:
         sys.path.insert(0, split(__file__)[0] + "/../../firmware")
     passed = failed = 0
-    for path in sys.argv[1:]:
+    for path in argv[1:]:
         try:
             ok, bad = run_file(path)
         except Exception as error:  # the import itself: one bad file must not hide the others
@@ -58,4 +60,5 @@ def main():
     sys.exit(1 if failed or not passed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,22 +1,23 @@
 """The core's tests once more: each file in a MicroPython process with a board's heap, on the .mpy files that ship."""
 
-import os
+import contextlib
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from laclet_host.board import mpy
+from laclet_host.board import launch, mpy
 
 TESTS = Path(__file__).resolve().parent.parent
-RUNNER = TESTS / "micropython" / "run.py"
+RUNNER = TESTS / "micropython"
+# Heap of a process, on 64-bit unix: 128K is about 64-90 kB of a board's. A simulation holds a whole network in one.
+FOLDERS = {"unit": "128K", "sim": "256K"}
 FILES = [
     path
-    for folder in ("unit", "sim")
+    for folder in FOLDERS
     for path in sorted((TESTS / folder).glob("test_*.py"))
     if mpy.marked(path, "# cpython only") is None
 ]
-HEAP = "128K"  # on 64-bit unix; about 64-90 kB of a board's heap
 TIMEOUT = 120  # s; the slowest file needs a tenth of it
 
 MICROPYTHON = mpy.find_program("micropython")
@@ -28,52 +29,54 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory):
-    """The tree of .mpy files that ships."""
-    tree = tmp_path_factory.mktemp("mpy")
-    mpy.build(tree)
-    return tree
+def rom(tmp_path_factory):
+    """What ships, and the tests with their asserts, compiled in a ROM image: only their objects cost heap."""
+    folder = tmp_path_factory.mktemp("mpy")
+    mpy.build(folder / "tree")
+    for path in (path for name in FOLDERS for path in (TESTS / name).glob("*.py")):
+        with contextlib.suppress(mpy.CompileError):  # the test items of that file say so
+            mpy.compile_file(path, folder / "tree" / path.parent.name / f"{path.stem}.mpy", path.name, optimise=0)
+    image = folder / "rom.img"
+    image.write_bytes(mpy.romfs(folder / "tree"))
+    return image
 
 
-def run(packages, *files, heap=HEAP):
+def run(rom, *files, heap="128K"):
     """Run test files in one MicroPython process; returns the finished process."""
-    return subprocess.run(
-        [MICROPYTHON, "-X", f"heapsize={heap}", str(RUNNER), *map(str, files)],
-        # The helpers that test files import stand beside them, or in tests/sim (``from sim.net import …``).
-        env={**os.environ, "MICROPYPATH": f"{packages}:{TESTS}:{TESTS / 'sim'}:{TESTS / 'unit'}:.frozen"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    command, environment = launch.command(heap, rom, module="run")
+    # The helpers that test files import stand beside them, or in tests/sim (``from sim.net import …``).
+    paths = [str(RUNNER), "/rom", *(f"/rom/{name}" for name in FOLDERS), ".frozen"]
+    environment["MICROPYPATH"] = ":".join(paths)
+    command += map(str, files)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_core_file(packages, file):
-    heap = mpy.marked(file, "# heap:") or HEAP
-    done = run(packages, file, heap=heap)
+def test_core_file(rom, file):
+    heap = mpy.marked(file, "# heap:") or FOLDERS[file.parent.name]
+    done = run(rom, f"/rom/{file.parent.name}/{file.name}", heap=heap)
     assert done.returncode == 0, f"{heap} of heap\n{done.stdout}{done.stderr}"
 
 
-def test_runner_reports(packages, tmp_path):
+def test_runner_reports(rom, tmp_path):
     """A failure, an error at import and a file without tests are failures; the others still run."""
     good, bad, broken, empty = (tmp_path / f"test_{name}.py" for name in ("good", "bad", "broken", "empty"))
     good.write_text("def test_one():\n    assert 1\ndef helper():\n    assert 0\n")
     bad.write_text("def test_two():\n    assert 1 == 2, 'two'\n")
     broken.write_text("import no_such_module\n")
     empty.write_text("def helper():\n    pass\n")
-    done = run(packages, good)
+    done = run(rom, good)
     assert done.returncode == 0 and "test_good.test_one ok" in done.stdout
-    done = run(packages, bad, broken, good)
+    done = run(rom, bad, broken, good)
     assert done.returncode == 1
     assert "test_bad.test_two FAIL" in done.stdout and "AssertionError: two" in done.stdout
     assert "no_such_module" in done.stdout and "1 passed, 2 failed" in done.stdout
-    assert run(packages, empty).returncode == 1
-    assert run(packages).returncode == 1
+    assert run(rom, empty).returncode == 1
+    assert run(rom).returncode == 1
 
 
-def test_heap_is_limited(packages, tmp_path):
+def test_heap_is_limited(rom, tmp_path):
     file = tmp_path / "test_greedy.py"
     file.write_text("def test_all():\n    bytearray(140 * 1024)\n")
-    assert "MemoryError" in run(packages, file).stdout
-    assert run(packages, file, heap="192K").returncode == 0
+    assert "MemoryError" in run(rom, file).stdout
+    assert run(rom, file, heap="192K").returncode == 0

