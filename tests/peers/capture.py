@@ -75,10 +75,11 @@ class Capture:
 
     def stop(self):
         """End the capture once everything that has passed the port is in the file."""
+        before = self.path.stat().st_size
         with self.lab.net.socket() as sender:
             sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sender.sendto(MARK, ("10.77.0.255", DISCARD))
-        wait_for("the mark in the capture", lambda: MARK in self.path.read_bytes()[-4096:])
+        wait_for("the mark in the capture", lambda: MARK in self.path.read_bytes()[before:])
         self.process.stop(signal.SIGINT)
 
     def frames(self, **options):

@@ -3,9 +3,12 @@
 import pytest
 
 from peers.cable import Port
+from peers.capture import assert_well_formed
 from peers.l2tpns import L2tpns
 from peers.lab import Lab
 from peers.needs import GUEST, need
+
+TAIL = 3000  # characters of each log that the report of a failure shows
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +16,20 @@ def lab():
     need(*GUEST)
     with Lab() as laboratory:
         yield laboratory
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """To the report of a failure belongs what all programs have said meanwhile."""
+    report = yield
+    laboratory = item.funcargs.get("lab") or getattr(item.funcargs.get("here"), "lab", None)
+    if laboratory:
+        if call.when == "call" and report.failed:
+            for place, path in laboratory.logs:
+                report.sections.append((f"{place.name}: {path}", place.read(path)[-TAIL:]))
+        if call.when == "teardown":
+            laboratory.logs.clear()
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +47,10 @@ def between(lab):
 @pytest.fixture(scope="session")
 def guests(lab, cable, between):
     """Both guests, booted at the same time."""
-    return lab.guest("lns", [between.ends[1]]), lab.guest("cpe", [cable.ends[1], between.ends[0]])
+    both = lab.guest("lns", [between.ends[1]]), lab.guest("cpe", [cable.ends[1], between.ends[0]])
+    for guest in both:
+        guest.ready()
+    return both
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +77,11 @@ def l2tpns(lab):
     need("l2tpns", "freeradius")
     with L2tpns(lab.namespace("l2tpns"), "chap pap", "tunnelsecret") as daemon:
         yield daemon
+
+
+@pytest.fixture
+def well_formed(lab, here):
+    """Everything that `here` sends over UDP 1701 during the test is well-formed in the eyes of tshark."""
+    with lab.capture(here) as capture:
+        yield capture
+    assert_well_formed(capture.path, here.address)

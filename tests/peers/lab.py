@@ -45,11 +45,10 @@ class Result:
 class Process:
     """A program that an agent started and keeps; its output is in `log` (a path in the place)."""
 
-    def __init__(self, place, pid, log, name):
+    def __init__(self, place, pid, log):
         self.place = place
         self.pid = pid  # as the place counts
         self.log = log
-        self.name = name
 
     def text(self):
         """Everything the program has written so far."""
@@ -60,8 +59,8 @@ class Process:
         return self.place.request("poll", pid=self.pid)["rc"]
 
     def said(self, pattern, timeout=10.0, count=1):
-        """Wait for a line like `pattern`; the list of the match and its groups. LabError when it does not come."""
-        return self.place.until("log", self.log, pattern, count, timeout=timeout)
+        """Wait for a line like `pattern`; [match, group…]. LabError when it does not come, or the program ends."""
+        return self.place.until("log", self.log, pattern, count, timeout=timeout, pid=self.pid)
 
     def wait(self, timeout=10.0):
         """Wait for the program to end by itself; its exit status."""
@@ -130,22 +129,14 @@ class Place:
             raise LabError(f"{self.name}: exit {result.rc}: {command}\n{result.out}{result.err}")
         return result
 
-    def python(self, program, *arguments, **options):
-        """Run one of tests/peers/programs with the interpreter of the tests."""
-        return self.run(sys.executable, PROGRAMS / program, *arguments, **options)
-
     def spawn(self, *argv, log=None, env=None, cwd=None):
         """Start a command that stays. Its output goes to `log`, a name in the place's own folder."""
         words = [str(word) for word in argv]
-        name = Path(words[0]).name
-        path = f"{self.directory}/{log or name + '.log'}"
+        path = f"{self.directory}/{log or Path(words[0]).name + '.log'}"
         command = words[0] if len(words) == 1 and " " in words[0] else words
-        return Process(
-            self, self.request("spawn", argv=command, log=path, env=env or {}, cwd=str(cwd or "/"))["pid"], path, name
-        )
-
-    def spawn_python(self, program, *arguments, **options):
-        return self.spawn(sys.executable, PROGRAMS / program, *arguments, **{"log": f"{program}.log", **options})
+        reply = self.request("spawn", argv=command, log=path, env=env or {}, cwd=str(cwd or "/"))
+        self.lab.logs.append((self, path))
+        return Process(self, reply["pid"], path)
 
     def write(self, path, text, mode=0o600, append=False):
         """Write a file; a relative path is in the place's own folder. Returns the whole path."""
@@ -157,13 +148,15 @@ class Place:
         """The text of a file, empty when there is none."""
         return self.request("read", path=str(Path(self.directory) / path))["text"]
 
-    def holds(self, condition, *arguments, timeout=0.0):
-        """The value of a condition of the agent once it holds, None if it does not within `timeout` seconds."""
-        return self.request("until", timeout + 20, condition=condition, args=arguments, timeout=timeout)["value"]
+    def holds(self, condition, *arguments, timeout=0.0, pid=None):
+        """The value of a condition of the agent once it holds; None if it does not within `timeout` seconds, or while
+        the process `pid` lives."""
+        reply = self.request("until", timeout + 20, condition=condition, args=arguments, timeout=timeout, pid=pid)
+        return reply["value"]
 
-    def until(self, condition, *arguments, timeout=10.0):
+    def until(self, condition, *arguments, timeout=10.0, pid=None):
         """The same, but LabError when it does not hold in time."""
-        value = self.holds(condition, *arguments, timeout=timeout)
+        value = self.holds(condition, *arguments, timeout=timeout, pid=pid)
         if value is None:
             said = self.read(arguments[0])[-3000:] if condition == "log" else ""
             raise LabError(f"{self.name}: not in {timeout} s: {condition} {arguments}\n{said}")
@@ -333,6 +326,7 @@ class Lab:
         self.life = life  # seconds
         self.directory = Path(tempfile.mkdtemp(prefix="laclet-lab-"))
         self.guests = []
+        self.logs = []  # (place, path) of what programs write, in the order of their starts
         self._namespaces = []
         self._cables = []
         self._next = 2  # last octet of the next address

@@ -55,7 +55,7 @@ class AtModem(_Pppd):
         self._pluses = 0  # of an escape sequence, after a silence
 
     def start(self):
-        self.place.write(self._file("pppd.log"), "")
+        self.place.lab.logs.append((self.place, self.place.write(self._file("pppd.log"), "")))
         write_secrets(self.place, self.users)
         self.cable.attach(self)
         return self

@@ -7,7 +7,7 @@ from peers.service import Laclet
 from peers.test_client import client
 from peers.xl2tpd import SECRET, Xl2tpdLns
 
-pytestmark = [pytest.mark.root, pytest.mark.guest]
+pytestmark = [pytest.mark.root, pytest.mark.guest, pytest.mark.usefixtures("well_formed")]
 
 
 def impatient(config):

@@ -25,7 +25,7 @@ from pathlib import Path
 import transfer
 
 PERIOD = 0.02  # seconds between two looks at a condition
-ORPHAN = 30.0  # seconds an agent waits for its lifeline
+ORPHAN = 120.0  # seconds an agent waits for its lifeline
 SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFFLAGS = 0x8915, 0x8917, 0x8913
 IFF_UP = 1
 
@@ -42,7 +42,7 @@ def run(argv, timeout, data, env, cwd):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,
         env={**os.environ, **env},
         cwd=cwd,
     )
@@ -66,7 +66,7 @@ def spawn(argv, log, env, cwd):
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,  # not a session: who leads one would be hung up with the first tty it opens
             env={**os.environ, **env},
             cwd=cwd,
         )
@@ -216,12 +216,13 @@ def exited(pid):
 CONDITIONS = {f.__name__: f for f in (address, no_address, no_interface, log, exists, udp_port, exited)}
 
 
-def until(condition, args, timeout):
-    """Wait until a condition holds, at most `timeout` seconds; its value, or null."""
+def until(condition, args, timeout, pid=None):
+    """Wait until a condition holds, at most `timeout` seconds, or as long as the process `pid`; its value, or null."""
     end = time.monotonic() + timeout
     while True:
+        late = time.monotonic() > end or (pid is not None and exited(pid) is not None)
         value = CONDITIONS[condition](*args)
-        if value is not None or time.monotonic() > end:
+        if value is not None or late:
             return {"value": value}
         time.sleep(PERIOD)
 
