@@ -64,6 +64,16 @@ class UdpCarrier:
         """The peer has proved to be at ``addr``: what the network said of it is over."""
         self._refused.pop(addr, None)
 
+    def source(self, addr):
+        """Our own address and port as ``addr`` would see them without a NAT, or None without a route."""
+        with socket.socket(self._sock.family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((self.local[0], 0))
+                probe.connect(addr)
+            except OSError:
+                return None
+            return probe.getsockname()[0], self.local[1]
+
     def close(self):
         """Close the socket."""
         if self._sock.fileno() >= 0:

@@ -88,6 +88,7 @@ _KINDS = {
     "ipv4s": "list of IPv4 addresses",
     "pool": "range of IPv4 addresses",
     "cidrs": "list of IPv4 networks",
+    "proposals": "string",
     "hosts": "host, host:port, [v6]:port, or a list of these",
 }
 

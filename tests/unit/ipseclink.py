@@ -24,6 +24,10 @@ def listener(**options):
     return policy(accept=True, **options)
 
 
+def _fixed(host, port):
+    return lambda addr: (host, port)
+
+
 class Above:
     """What stands above a machine: keeps what came."""
 
@@ -76,7 +80,7 @@ class Scene:
         for inlet, port in ((machine.ike, 500), (machine.natt, 4500), (machine.esp, 0)):
             if port or raw:
                 self.wire.attach(inlet, (host, port))
-                inlet.local = (host, port) if known else None
+                inlet.source = _fixed(host, port) if known else None
 
         def drain(now):
             event = machine.next_event()

@@ -260,8 +260,8 @@ def test_two_clients_behind_one_nat():
     scene.client.peers[0].forget()
     scene.client.peers.clear()
     scene.client._above.clear()
-    scene.client.ike.local = ("192.0.2.77", 500)  # another host: another identity, another port outside
-    scene.client.natt.local = ("192.0.2.77", 4500)
+    scene.client.ike.source = lambda addr: ("192.0.2.77", 500)  # another host: another identity, another port outside
+    scene.client.natt.source = lambda addr: ("192.0.2.77", 4500)
     scene.wire.shift = 40000
     scene.client.endpoint.got.clear()
     scene.server.endpoint.got.clear()

@@ -61,6 +61,7 @@ class Caller:
         )
         add_ncps(self.link, config)
         node.adopt(self.link, self)
+        node.watch(self.link, self.component)
 
     def _assign(self, name):
         if self.address is None:
@@ -136,10 +137,14 @@ class Lns:
 
     def start(self, now):
         """Listen."""
+        secured = bool(self.config["ipsec_psk"])
         for host, port in self.config["listen"]:
-            endpoint = self.node.endpoint(host, port, None)
-            endpoint.accept = self.options
-            self.node.log("info", "lns", "listening at %s port %d" % (host, port))
+            if secured:
+                self.node.secure_endpoint(self, self.config, host, port, None, self.options)
+            else:
+                self.node.endpoint(host, port, None).accept = self.options
+            text = "listening at %s port %d%s" % (host, port, ", over IPsec only" if secured else "")
+            self.node.log("info", "lns", text)
 
     def secret_of(self, name):
         """The password of a user, or None."""
@@ -156,6 +161,13 @@ class Lns:
             self.node.log("info", "lns", text)
         elif name == "tunnel-down":
             self.node.log("info", "lns", "tunnel %d ended: %s" % (source.tid, detail))
+        elif name == "ike-up":
+            self.node.log("info", "lns", "IPsec with %s is up: %s" % (detail[0], source.summary(detail)))
+        elif name == "ike-down":
+            self.node.log("info", "lns", "IPsec with %s ended: %s" % (detail[0][0], detail[1]))
+            self._lose(detail[0], detail[1], now)
+        elif name == "ike-fault":
+            self.node.fault("lns", detail[1])
         elif name == "call-offered":
             if source.kind is not LNS_INCOMING:
                 source.close(Fault(SESSION, "we have no line to dial"), now, results.CDN_NO_FACILITY)
@@ -164,6 +176,12 @@ class Lns:
             self.callers[source] = caller
             source.owner = caller
             source.accept(now)
+
+    def _lose(self, addr, fault, now):
+        """The SAs with a peer are gone, and with them its tunnels."""
+        for tunnel in self.node.tunnels():
+            if tunnel.owner is None and tunnel.addr[0] == addr[0] and tunnel.addr[2:] == addr[2:]:
+                tunnel.lose(fault, now)
 
     def stop(self, fault, now):
         """End all calls and tunnels."""

@@ -22,6 +22,7 @@ class Node:
         self.config = config
         self.shell = shell
         self.hostname = config["hostname"] or shell.hostname()
+        self.debug = config["log"]["level"] == "debug"
         self.timers = Timers()
         self.events = []
         self._settling = False  # events are being taken: what they bring is taken in its turn
@@ -31,6 +32,7 @@ class Node:
         self.faults = 0  # how many there were
         self._endpoints = {}  # (local address, local port) -> Endpoint, of fixed ports
         self._loose = []  # Endpoints of ephemeral ports
+        self._secured = []  # Endpoints over IPsec
         self._stop_at = None
         for name in sorted(config["tunnel"]):
             self.dialers[name] = Dialer(self, name, config["tunnel"][name])
@@ -143,6 +145,19 @@ class Node:
         machine.owner = owner
         machine.events = self.events
 
+    def watch(self, link, component):
+        """At log level debug: every control frame of a PppLink is logged, in pppd's words."""
+        if self.debug:
+            from ..ppp.describe import describe
+
+            link.tap = self._tap(component, describe)
+
+    def _tap(self, component, describe):
+        def tap(received, buf, start, end):
+            self.log("debug", component, ("rcvd [" if received else "sent [") + describe(buf, start, end) + "]")
+
+        return tap
+
     def endpoint(self, address, port, peer):
         """The Endpoint at a local address and port (0: a new one, with a free port) that can reach ``peer``."""
         key = (address, port)
@@ -150,10 +165,22 @@ class Node:
         if endpoint is None:
             endpoint = Endpoint(self.shell.random, None, self.timers, self.events, self.settle)
             endpoint.carrier = self.shell.open_udp(endpoint, address, port, peer)
+            if self.debug:
+                from ..l2tp.describe import describe
+
+                endpoint.tap = self._tap("l2tp", describe)
             if port:
                 self._endpoints[key] = endpoint
             else:
                 self._loose.append(endpoint)
+        return endpoint
+
+    def secure_endpoint(self, owner, config, address, port, peer, accept=None):
+        """An Endpoint over IPsec of its own (``ipsec_psk``), kept until the node is closed."""
+        from .secure import secure  # a node without IPsec has no heap for it
+
+        endpoint = secure(self, owner, config, address, port, peer, accept)
+        self._secured.append(endpoint)
         return endpoint
 
     def _release(self):
@@ -165,7 +192,7 @@ class Node:
 
     def endpoints(self):
         """All endpoints there are."""
-        return list(self._endpoints.values()) + self._loose
+        return list(self._endpoints.values()) + self._loose + self._secured
 
     def tunnels(self):
         """All tunnels there are."""

@@ -18,6 +18,7 @@ Kinds, and what the checked configuration holds for each:
 ``ipv4s``           list of IPv4 addresses as strings
 ``pool``            tuple of first and last IPv4 address as strings, from ``"first-last"``
 ``cidrs``           list of IPv4 networks ``"192.0.2.0/24"``
+``proposals``       string of IPsec proposals; ``limits`` is ``ipsec_ike`` or ``ipsec_esp``
 ``hosts``           list of ``(host, port)``, from one string or a list of ``"host"``, ``"host:port"``, ``"[v6]:port"``;
                     ``limits`` is the port when none is given
 """
@@ -61,6 +62,37 @@ def _ncps(flags):
     )
 
 
+# Of [tunnel.NAME] and [lns] alike.
+_IPSEC = (
+    (
+        "ipsec_psk",
+        "secret",
+        (1, 128),
+        None,
+        0,
+        "Pre-shared key of IKE; with it everything travels in IPsec, nothing in clear.",
+    ),
+    (
+        "ipsec_ike",
+        "proposals",
+        "ipsec_ike",
+        None,
+        0,
+        "IKE proposals as strongSwan writes them, like aes256-sha256-modp2048. Default: AES.",
+    ),
+    (
+        "ipsec_esp",
+        "proposals",
+        "ipsec_esp",
+        None,
+        0,
+        "ESP proposals, like aes128-sha256 or aes128gcm16; a group at the end is PFS. Default: AES.",
+    ),
+    ("ipsec_forceencaps", "bool", None, False, 0, "Put ESP in UDP even where there is no NAT."),
+    ("ipsec_aggressive", "bool", None, False, 0, "Aggressive mode: faster, but it shows a hash of the key."),
+    ("ipsec_id", "text", (1, 128), None, 0, "Who we say we are in IKE: address, name, @name, keyid:group."),
+)
+
 SECTIONS = (
     (
         "",
@@ -85,7 +117,8 @@ SECTIONS = (
             ("holdoff", "seconds", (0.1, 3600), 1, 0, "Wait before the first redial; it doubles, with jitter."),
             ("redial_timeout", "seconds", (1, 86400), 60, 0, "Longest wait between redials."),
             ("max_redials", "int", (0, 1000000), 0, 0, "Redials in a row before giving up; 0 for no end."),
-        ),
+        )
+        + _IPSEC,
         "A tunnel to an LNS (RFC 2661), with us as LAC.",
     ),
     (
@@ -185,7 +218,8 @@ SECTIONS = (
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
         )
-        + _ncps(0),
+        + _ncps(0)
+        + _IPSEC,
         "Answer calls, as LNS.",
     ),
     (

@@ -201,6 +201,15 @@ def _host(value, limits):
     return found
 
 
+def _proposals(value, limits):
+    from ..carrier.ipsec.proposals import parse  # a board without IPsec needs none of it
+
+    _, problems = parse(limits, _text(value, (1, 512)))
+    if problems:
+        raise Wrong(problems[0][1], problems[0][2])
+    return value
+
+
 _CHECKS = {
     "bool": _bool,
     "int": _int,
@@ -217,6 +226,7 @@ _CHECKS = {
     "pool": _pool,
     "cidrs": _cidr,
     "hosts": _host,
+    "proposals": _proposals,
 }
 
 

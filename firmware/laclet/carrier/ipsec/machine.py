@@ -47,16 +47,23 @@ class Policy:
 
 
 class Inlet:
-    """A lower carrier, and where its datagrams go. ``local``: our (host, port) as text and int, None where unknown."""
+    """A lower carrier, and where its datagrams go. It stands before the shell in the place of an endpoint."""
 
-    def __init__(self, take):
+    def __init__(self, owner, take):
         self.carrier = None
-        self.local = None
+        self.source = None  # source(addr): our (host, port) as the host at ``addr`` would see us, or None
         self.receive = take  # receive(buf, start, end, addr, now)
+        self.drop = owner.drop
+        self.tunnels = ()
 
-    def host(self):
-        """Our address as text, or "" where it is not known."""
-        return self.local[0] if self.local else ""
+    def local(self, addr):
+        """Our own (host, port) towards ``addr``, or None where nobody knows."""
+        return self.source(addr) if self.source else None
+
+    def host(self, addr):
+        """Our own address towards ``addr`` as text, or ""."""
+        local = self.local(addr)
+        return local[0] if local else ""
 
 
 class Ipsec:
@@ -72,9 +79,10 @@ class Ipsec:
         self.endpoint = None  # what stands above: receive(buf, start, end, addr, now)
         self.kernel = None  # does ESP instead of us: install(peer, pair), remove(pair), send(buf, start, end, addr)
         self.on_keys = None  # told of every key, for those who want to read their own captures: on_keys(kind, …)
-        self.ike = Inlet(self._receive_ike)
-        self.natt = Inlet(self._receive_natt)
-        self.esp = Inlet(self._receive_esp)
+        self.local = None  # for the owner's status
+        self.ike = Inlet(self, self._receive_ike)
+        self.natt = Inlet(self, self._receive_natt)
+        self.esp = Inlet(self, self._receive_esp)
         self.peers = []
         self._above = {}  # address as L2TP knows it -> Peer
         self._spis = {}  # SPI we receive on, as an int -> Pair
@@ -94,6 +102,8 @@ class Ipsec:
             peer = Peer(self, self.ike, (addr[0], p.PORT_IKE) + addr[2:], addr, addr[1])
             self.peers.append(peer)
             self._above[addr] = peer
+        if peer.out is not None:
+            self._event("ike-up", addr)
         peer.connect(now)
         self._arm()
 
@@ -195,6 +205,14 @@ class Ipsec:
     def drop(self, reason):
         """Count a thing that was dropped under its reason."""
         self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    def summary(self, addr):
+        """The algorithms in use with the peer at ``addr``, for a line of a log."""
+        for peer in self.peers:
+            if peer.above == addr and peer.sas and peer.out:
+                way = "ESP in UDP" if peer.esp is self.natt else "ESP"
+                return "%s, %s %s" % (peer.sas[-1].proposal.text, way, peer.out.proposal.text)
+        return "no SA"
 
     def status(self):
         """For people and tools: plain values, no keys."""
@@ -449,5 +467,5 @@ class Ipsec:
 
     def _arm(self):
         """Tell Timers that the deadline may have moved; one such event is enough."""
-        if not self.events or self.events[-1][0] != "timer":
+        if not self.events or self.events[-1][:2] != ("timer", self):
             self.events.append(("timer", self, None))

@@ -343,7 +343,7 @@ class Phase1(Exchange):
 
     def _identity(self):
         """The body of our ID payload: what the policy says, or our address (RFC 2407 §4.6.2)."""
-        kind, value = self.owner.policy.identity or p.address_id(self.inlet.host())
+        kind, value = self.owner.policy.identity or p.address_id(self.inlet.host(self.addr))
         return bytes((kind, 0, 0, 0)) + value
 
     def _notify(self, number):
@@ -364,7 +364,7 @@ class Phase1(Exchange):
 
     def _own_hash(self):
         """The hash of our own address, or None where it is unknown."""
-        local = self.inlet.local
+        local = self.inlet.local(self.addr)
         return self._nat_hash(local[0], local[1]) if local else None
 
     def _nat_payloads(self):

@@ -80,7 +80,7 @@ class Quick(Exchange):
         if policy.esp[0].group:
             self._dh = DiffieHellman(policy.esp[0].group, self.owner.random)
             payloads.append((p.KE, self._dh.public))
-        payloads.append((p.ID, self._selector(self.sa.inlet.host(), policy.port)))
+        payloads.append((p.ID, self._selector(self.sa.inlet.host(self.sa.addr), policy.port)))
         payloads.append((p.ID, self._selector(self.sa.addr[0], self.peer.port)))
         self.flight(self._seal(payloads + self._original_addresses(), self._iv, b""), now)
 
@@ -196,7 +196,9 @@ class Quick(Exchange):
             return []
         out = []
         for host in (
-            (self.sa.inlet.host(), self.sa.addr[0]) if self.initiator else (self.sa.addr[0], self.sa.inlet.host())
+            (self.sa.inlet.host(self.sa.addr), self.sa.addr[0])
+            if self.initiator
+            else (self.sa.addr[0], self.sa.inlet.host(self.sa.addr))
         ):
             kind, value = p.address_id(host)
             out.append((p.NAT_OA, bytes((kind, 0, 0, 0)) + value))
