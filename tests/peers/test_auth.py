@@ -42,7 +42,7 @@ def test_pppd_believes_us(lab, lns, here, auth):
     need("xl2tpd", "pppd")
     with Xl2tpdLns(lns, auth) as server, Laclet(here, *client(lns.address, auth)) as service:
         _, own, peer = service.up()
-        assert peer == server.local
+        assert server.up()[1:] == (peer, own)
         assert_passes(here, own, lns, peer)
         assert service.faults() == []
         asked = {"mschap": "MS>", "mschap-v2": "MS-v2>", "eap": "auth eap>"}[auth]
@@ -56,6 +56,7 @@ def test_we_believe_pppd(cpe, here, auth):
         caller.dial()
         _, own, peer = caller.up()
         assert peer == LOCAL
+        service.up()
         assert_passes(cpe, own, here, peer)
         assert service.faults() == []
 
@@ -86,6 +87,7 @@ def test_traffic_to_pppd_is_encrypted(lab, lns, here, bits):
         Laclet(here, *client(lns.address, "mschap-v2", **options)) as service,
     ):
         _, own, peer = service.up()
+        server.up()
         server.pppd_said(f"MPPE {bits}-bit stateless compression enabled")
         assert_passes(here, own, lns, peer, 1_000_000)
         assert service.faults() == []
@@ -102,6 +104,7 @@ def test_traffic_from_pppd_is_encrypted(lab, cpe, here, auth):
     ):
         caller.dial()
         _, own, peer = caller.up()
+        service.up()
         caller.pppd_said("MPPE 128-bit stateless compression enabled")
         assert_passes(cpe, own, here, peer, 1_000_000)
         assert service.faults() == []
