@@ -1,0 +1,249 @@
+"""From the tunnel to interfaces: L2TP datagrams read from the socket, packets and super-packets written to a TUN."""
+
+import errno
+import os
+import socket
+
+from .headers import L2TP_L, L2TP_O, L2TP_S, L2TP_T, ORDER, batch_headers, clamp_mss, ns_offset
+from .plain import MAX_MERGE, OUT
+from .tun import VNET
+
+_UDP_GRO = 104  # linux/udp.h
+_SOL_UDP = 17
+_ROOM = socket.CMSG_SPACE(4)
+
+# Single datagrams read in one turn stand at this distance; larger ones and those that UDP_GRO joined are handled at once.
+_PLACE = 2048
+_READS = 64
+_HEAD = 64  # room in front of the first one for a virtio header, and even
+_LARGEST = 65_535
+_VERSIONS = {0x21: 4, 0x57: 6}  # PPP protocol numbers -> IP versions
+_NO_OFFLOAD = bytes(VNET.size)
+
+
+class Inbound:
+    """Reads the socket and writes to interfaces. ``circuits``: our ids -> Circuit; ``pass_up(data, addr, control)``."""
+
+    def __init__(self, sock, engine, circuits, pass_up):
+        self.drops = {}
+        self._sock = sock
+        self._engine = engine
+        self._circuits = circuits
+        self._pass_up = pass_up
+        self._reads = 1  # datagrams the next turn may read
+        self._room = _ROOM if _joins(sock) else 0
+        self._buf = bytearray(_HEAD + _READS * _PLACE + 2 * 65_536)
+        self._view = memoryview(self._buf)
+        starts = [_HEAD + i * _PLACE for i in range(_READS)]
+        self._places = [(self._view[at : at + _LARGEST],) for at in starts]
+        self._out = memoryview(engine.out)
+        self._circuit = None  # of the datagram opened last
+        self._end = 0  # of its PPP frame
+
+    def drop(self, reason):
+        """Count a datagram that was dropped before its circuit was known."""
+        self.drops[reason] = self.drops.get(reason, 0) + 1
+
+    def read(self):
+        """Move what waits at the socket, up to a turn's worth."""
+        recvmsg = self._sock.recvmsg_into
+        sizes = []  # of single datagrams not yet handled, all from addr, the first one at place `first`
+        first = 0
+        addr = None
+        # A read that finds nothing costs more than being called again: no more reads than were worth while lately.
+        reads = self._reads
+        self._reads = min(2 * reads, _READS)
+        for place in range(reads):
+            try:
+                size, ancillary, _, source = recvmsg(self._places[place], self._room)
+            except BlockingIOError:
+                self._reads = place or 1
+                break
+            except OSError as error:  # what ICMP said of something we sent
+                self.drop("socket: " + errno.errorcode.get(error.errno, "error"))
+                break
+            length = int.from_bytes(ancillary[0][2][:4], ORDER) if ancillary else size
+            several = size > length > 0
+            if sizes and (several or source != addr):
+                self._singles(first, sizes, addr)
+                sizes = []
+            if not sizes:
+                first = place
+            addr = source
+            if several or size > _PLACE:
+                rows = -(-size // length)
+                self._reads = 1
+                self._rows(_HEAD + place * _PLACE, length, rows, length, size - (rows - 1) * length, addr)
+                break
+            sizes.append(size)
+        if sizes:
+            self._singles(first, sizes, addr)
+
+    def _singles(self, place, sizes, addr):
+        """Handle datagrams that were read one by one: in runs of one length, of which the last may be shorter."""
+        i = 0
+        while i < len(sizes):
+            length = last = sizes[i]
+            n = 1
+            while i + n < len(sizes) and last == length and sizes[i + n] <= length:
+                last = sizes[i + n]
+                n += 1
+            self._rows(_HEAD + (place + i) * _PLACE, _PLACE, n, length, last, addr)
+            i += n
+
+    def _rows(self, at, pitch, n, length, last, addr):
+        """Handle ``n`` datagrams at ``at``, ``at + pitch`` …, all of ``length`` bytes but the last."""
+        while n:
+            end = at + (length if n > 1 else last)
+            taken = 1
+            ip = self._open(at, end, addr)
+            if ip:
+                circuit = self._circuit
+                if n > 1 and end == self._end and self._same_flow(ip, ip + pitch):
+                    taken = self._merge(circuit, at, pitch, n, length, last, ip, end)
+                if taken == 1:
+                    self._deliver(circuit, ip, self._end)
+                elif not taken:
+                    circuit.drop("bad checksum")
+                    taken = 1
+            at += taken * pitch
+            n -= taken
+
+    def _same_flow(self, ip, other):
+        """A quick look whether two packets have the same addresses and ports."""
+        buf = self._buf
+        if buf[ip] >> 4 == 4:
+            return buf[ip + 12 : ip + 24] == buf[other + 12 : other + 24]
+        return buf[ip + 8 : ip + 44] == buf[other + 8 : other + 44]
+
+    def _merge(self, circuit, at, pitch, n, length, last, ip, end):
+        """Write as many of the datagrams as go together as one super-packet; how many, as Plain.merge() says it."""
+        buf = self._buf
+        found = batch_headers(buf, ip, end)
+        if found is None:
+            return 1
+        l4, head = found
+        tcp = head > l4 + 8
+        if not (circuit.tun.tso if tcp else circuit.tun.uso):
+            return 1
+        local = tcp and bytes(buf[ip + 16 : ip + 20] if l4 == 20 else buf[ip + 24 : ip + 40]) in circuit.local
+        n = min(n, MAX_MERGE)
+        taken = self._engine.merge(buf, at, pitch, n, length, last, ip - at, l4, head, local)
+        if taken > 1:
+            size = self._engine.size
+            if buf[at] & L2TP_S:
+                circuit.expected = circuit.expected + taken - 1 & 0xFFFF
+            circuit.rx_packets += taken
+            circuit.rx_bytes += size + (taken - 1) * head
+            self._write(circuit, self._out[OUT - VNET.size : OUT + size])
+        return taken
+
+    def _open(self, at, end, addr):
+        """Where the IP packet starts in the datagram, or 0 when there is none for us; sets ``_circuit`` and ``_end``."""
+        buf = self._buf
+        if end - at < 6:
+            self.drop("datagram too short")
+            return 0
+        first = buf[at]
+        if first & L2TP_T or buf[at + 1] & 0x0F != 2:
+            self._pass_up(bytes(self._view[at:end]), addr, True)
+            return 0
+        i = at + 2
+        if first & L2TP_L:
+            length = buf[i] << 8 | buf[i + 1]
+            if length > end - at:
+                self.drop("length beyond the datagram")
+                return 0
+            end = at + length
+            i += 2
+        circuit = self._circuits.get(int.from_bytes(buf[i : i + 4], "big"))
+        i += 4
+        if first & L2TP_S:
+            i += 4
+        if first & L2TP_O:
+            i += 2 + (buf[i] << 8 | buf[i + 1])
+        if i >= end:
+            self.drop("header cut short")
+            return 0
+        if circuit is None:
+            self._pass_up(bytes(self._view[at:end]), addr, False)
+            return 0
+        if circuit.addr is not None and addr[:2] != circuit.addr[:2]:
+            circuit.drop("wrong address")
+            return 0
+        if first & L2TP_S:
+            ns = at + ns_offset(first)
+            if not circuit.accept_ns(buf[ns] << 8 | buf[ns + 1]):
+                return 0
+        return self._open_ppp(circuit, at, i, end, addr)
+
+    def _open_ppp(self, circuit, at, i, end, addr):
+        """The rest of _open(): the PPP frame at ``i``, and the IP packet in it."""
+        buf = self._buf
+        if buf[i] == 0xFF and buf[i + 1] == 0x03:
+            i += 2
+        protocol = buf[i]
+        i += 1
+        if not protocol & 1:
+            protocol = protocol << 8 | buf[i]
+            i += 1
+        if i > end:
+            circuit.drop("PPP header cut short")
+            return 0
+        if protocol not in _VERSIONS:
+            self._pass_frame(circuit, at, end, addr)
+            return 0
+        end = _ip_end(buf, i, end, _VERSIONS[protocol])
+        if end < 0:
+            circuit.drop("bad IP header")
+            return 0
+        self._circuit = circuit
+        self._end = end
+        return i
+
+    def _pass_frame(self, circuit, at, end, addr):
+        """Hand a frame that is not IP to the owner; its Ns is made one without the gaps that IP packets leave."""
+        data = bytearray(self._view[at:end])
+        if data[0] & L2TP_S:
+            ns = ns_offset(data[0])
+            data[ns : ns + 2] = circuit.passed.to_bytes(2, "big")
+            circuit.passed = circuit.passed + 1 & 0xFFFF
+        self._pass_up(bytes(data), addr, False)
+
+    def _deliver(self, circuit, ip, end):
+        """Write one packet to the interface."""
+        buf = self._buf
+        if circuit.mss:
+            clamp_mss(buf, ip, end, circuit.mss)
+        circuit.rx_packets += 1
+        circuit.rx_bytes += end - ip
+        if circuit.tun.vnet:
+            buf[ip - VNET.size : ip] = _NO_OFFLOAD  # over our own header, and bytes that were handled before
+            ip -= VNET.size
+        self._write(circuit, self._view[ip:end])
+
+    def _write(self, circuit, view):
+        try:
+            os.write(circuit.tun.fd, view)
+        except OSError as error:
+            circuit.drop("write: " + errno.errorcode.get(error.errno, "error"))
+
+
+def _ip_end(buf, ip, end, version):
+    """Where the packet at ``ip`` ends by its own length (what follows is padding), or -1 when that lies."""
+    if buf[ip] >> 4 != version:
+        return -1
+    if version == 4:
+        total = buf[ip + 2] << 8 | buf[ip + 3]
+        return ip + total if 20 <= (buf[ip] & 0x0F) * 4 <= total <= end - ip else -1
+    total = 40 + (buf[ip + 4] << 8 | buf[ip + 5])
+    return ip + total if total <= end - ip else -1
+
+
+def _joins(sock):
+    """True when the kernel joins datagrams of one flow for us: UDP_GRO (Linux 5.0)."""
+    try:
+        sock.setsockopt(_SOL_UDP, _UDP_GRO, 1)
+    except OSError:
+        return False
+    return True
