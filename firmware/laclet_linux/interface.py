@@ -24,19 +24,19 @@ class EchoInterface(Host):
 
 
 class NoInterface:
-    """Stands in where an interface could not be had: the link is closed as soon as it is up."""
+    """Stands in where an interface could not be had: the link is closed as soon as it is up, with ``fault``."""
 
     name = None
 
-    def __init__(self, link):
-        self._link = link
+    def __init__(self, fault):
+        self._fault = fault
 
     def receive_ip(self, buf, start, end, now):
         """Nobody is there."""
 
     def up(self, settings, peer, now):
         """Send the peer away."""
-        self._link.close(now)
+        return self._fault
 
     def up6(self, settings, now):
         """Nor for IPv6."""

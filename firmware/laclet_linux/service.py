@@ -166,8 +166,7 @@ class Service:
         except OSError as error:
             if self.node is None:  # of a call in the configuration: there is no service without it
                 raise
-            self.log("error", "interface", f"{_words(error)}; the caller is sent away")
-            return NoInterface(link)
+            return NoInterface(fault.Fault(fault.INTERFACE, f"the caller is sent away: {_words(error)}"))
         if self.node is None:
             self._interfaces.append(interface)
         return interface

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 
+from laclet.fault import INTERFACE, Fault
 from laclet.port import HEADROOM, frame_buffer
 from laclet.wire.address import ipv4_bytes, ipv4_text
 
@@ -49,16 +50,16 @@ class TunInterface:
     def up(self, settings, peer, now):
         """The link is up: ``settings`` has ``local``, ``remote``, ``dns`` (bytes) and ``mtu``; ``peer`` is the LNS.
 
-        A configuration the kernel refuses is undone, and the link closed.
+        Returns None; or the Fault of a configuration that the kernel refuses, undone, for the link to be closed with.
         """
         self.down()
         self.since = time.monotonic()
         try:
             self._configure(settings, peer)
         except OSError as error:
-            self._log("error", f"{self.name}: {error.strerror}; closing the link")
             self.down()
-            self._link.close(now)
+            return Fault(INTERFACE, f"{self.name}: {error.strerror}")
+        return None
 
     def up6(self, settings, now):
         """IPv6 is up as well, after IPv4: ``local`` and ``remote`` are link-local addresses of 16 bytes."""

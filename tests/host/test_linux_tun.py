@@ -215,23 +215,21 @@ def test_uplink_that_vanishes_takes_the_pinned_route():
 
 
 @in_namespace
-def test_what_the_kernel_refuses_is_undone_and_the_link_closed():
+def test_what_the_kernel_refuses_is_undone_and_told():
     world = World()
-    link = Link()
     # No way to the LNS: a default route into the tunnel would be its end.
     subprocess.run(["ip", "route", "del", "default"], check=True)
-    tun = world.tun(link, default_route=True)
-    tun.up(SETTINGS, LNS, 0)
-    assert link.closed == 1 and routes() == set()
-    assert world.log == [("error", "laclet0: 198.51.100.7: Network is unreachable; closing the link")]
+    tun = world.tun(default_route=True)
+    assert str(tun.up(SETTINGS, LNS, 0)) == "interface: laclet0: 198.51.100.7: Network is unreachable"
+    assert routes() == set()
     assert ip("-4", "address", "show", "laclet0") == []
     # The same network twice.
     rival = world.tun(routes=["10.20.0.0/16"])
     rival.up(SETTINGS, LNS, 0)
-    tun = world.tun(link, routes=["10.20.0.0/16"])
-    tun.up({**SETTINGS, "local": bytes((10, 0, 9, 2)), "remote": bytes((10, 0, 9, 1))}, LNS, 0)
-    assert world.log[-1] == ("error", "laclet2: 10.20.0.0/16: File exists; closing the link")
-    assert routes() == {("10.20.0.0/16", "laclet1", None, 0)} and link.closed == 2
+    tun = world.tun(routes=["10.20.0.0/16"])
+    fault = tun.up({**SETTINGS, "local": bytes((10, 0, 9, 2)), "remote": bytes((10, 0, 9, 1))}, LNS, 0)
+    assert str(fault) == "interface: laclet2: 10.20.0.0/16: File exists"
+    assert routes() == {("10.20.0.0/16", "laclet1", None, 0)}
 
 
 @in_namespace

@@ -130,3 +130,14 @@ def test_lns_shuts_down_and_client_dials_again():
     p.run(500)
     assert p.call.settings is None
     assert p.run(60_000, p.up)
+
+
+def test_at_level_debug_every_control_packet_is_told_and_no_secret():
+    tree = client(call={"password": "hunter2-hunter2"})
+    tree["log"] = {"level": "debug"}
+    p = Pair(lns(users={"user": "hunter2-hunter2"}, auth=["pap"]), tree)
+    assert p.run(5000, p.up)
+    told = [text for _, _, text in p.shell.lines if text.startswith(("sent [", "rcvd ["))]
+    for part in ("L2TP SCCRQ", "L2TP ICCN", "LCP ConfReq", "PAP AuthReq", "IPCP ConfAck"):
+        assert [t for t in told if part in t], part
+    assert not [t for _, _, t in p.shell.lines if "hunter2" in t]

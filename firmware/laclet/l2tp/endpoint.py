@@ -27,6 +27,7 @@ class Endpoint:
     def __init__(self, random, accept=None, timers=None, events=None, settle=None):
         self.random = random
         self.accept = accept
+        self.tap = None  # tap(received, buf, start, end): shown every control message (debugging)
         self.carrier = None  # set by whoever made it: send(buf, start, end, addr), settle(addr)
         self.tunnels = {}  # our tunnel id -> Tunnel
         self.timers = Timers() if timers is None else timers
@@ -123,6 +124,8 @@ class Endpoint:
         session.receive_data(buf, at, end, ns, now)
 
     def _receive_control(self, buf, start, end, addr, now):
+        if self.tap is not None:
+            self.tap(True, buf, start, end)
         end = check_control(buf, start, end)
         if end < 0:
             self.drop("bad control header")
@@ -199,6 +202,8 @@ class Endpoint:
         else:
             tx[start : start + size] = message
             put_control(tx, start, size, tunnel.peer_tid, session, u16(message, 8), u16(message, 10))
+        if self.tap is not None:
+            self.tap(False, tx, start, start + size)
         self.carrier.send(tx, start, start + size, tunnel.addr)
 
     def event(self, name, source, detail):

@@ -49,6 +49,7 @@ class ClientCall:
         )
         add_ncps(self.link, config)
         node.adopt(self.link, self)
+        node.watch(self.link, self.component)
         self.interface = node.shell.open_interface(config, self.link)
         self.link.above = self.interface
         dialer.calls.append(self)
@@ -137,9 +138,12 @@ class ClientCall:
             self.settings = settings
             self._up_at = now
             self.fault = None
+            fault = self.interface.up(settings, self.dialer.addr, now)
+            if fault is not None:
+                self.link.fail(fault, now)
+                return
             what = (ipv4_text(settings["local"]), ipv4_text(settings["remote"]), settings["mtu"])
             self.node.log("info", self.component, "up: address %s, peer %s, MTU %d" % what)
-            self.interface.up(settings, self.dialer.addr, now)
         if self.settings is not None and self.settings6 is not None:
             self.node.log("info", self.component, "IPv6 is up")
             self.interface.up6(self.settings6, now)

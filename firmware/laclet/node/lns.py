@@ -103,9 +103,12 @@ class Caller:
             if self.interface is None:
                 self.interface = node.shell.open_interface(self.lns.config, self.link)
                 self.link.above = self.interface
+            fault = self.interface.up(settings, self.session.tunnel.addr, now)
+            if fault is not None:
+                self.link.fail(fault, now)
+                return
             who = clean(self.link.peer_name) or "a caller without a name"
             node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(settings["remote"])))
-            self.interface.up(settings, self.session.tunnel.addr, now)
         if self.interface is not None and self.settings6 is not None:
             self.interface.up6(self.settings6, now)
 
