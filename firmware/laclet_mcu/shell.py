@@ -8,7 +8,7 @@ import time
 from laclet import ticks
 from laclet.fault import DNS, Fault
 from laclet.node.node import Node
-from laclet.port import HEADROOM, frame_buffer
+from laclet.port import frame_buffer
 from micropython import const
 
 from .udp import Udp, address
@@ -34,7 +34,6 @@ class Shell:
         self._wires = []
         self._questions = []  # (host, port, done) for DNS
         self._rx = frame_buffer(_DATAGRAM_MAX)
-        self._room = memoryview(self._rx)[HEADROOM : HEADROOM + _DATAGRAM_MAX]
         self._chunk = bytearray(_CHUNK)
         self.random = os.urandom
         self.node = Node(config, self)
@@ -152,7 +151,7 @@ class Shell:
 
     def open_udp(self, endpoint, local, port, peer):
         """A carrier of datagrams."""
-        return Udp(self, endpoint, local, port, peer, self._rx, self._room)
+        return Udp(self, endpoint, local, port, peer, self._rx)
 
     def open_line(self, options, target, line):
         """A wire."""

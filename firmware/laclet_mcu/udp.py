@@ -3,7 +3,7 @@
 import socket
 import sys
 
-from laclet.port import HEADROOM
+from laclet.port import HEADROOM, TAILROOM
 
 if sys.platform == "linux":
     from .unix import address
@@ -18,17 +18,17 @@ class Udp:
     """A socket under an L2TP endpoint. ``rx`` is the buffer for what comes in, shared by all sockets of a shell.
 
     It is connected as soon as the endpoint has settled on a peer and has no other tunnel, and opened anew at the same
-    port when another peer is written to. Each datagram that comes in costs one allocation: readinto() goes on until the
-    buffer is full, and would make one of several datagrams.
+    port when another peer is written to: what is sent then allocates nothing. What comes in costs one allocation each,
+    because readinto() goes on until the buffer is full, and would make one of several datagrams.
     """
 
-    def __init__(self, shell, endpoint, local, port, peer, rx, room):
-        """``room``: a memoryview of ``rx`` from its headroom on. Raises OSError."""
+    def __init__(self, shell, endpoint, local, port, peer, rx):
+        """Raises OSError."""
         self.stream = None  # the socket, for poll()
         self._shell = shell
         self._endpoint = endpoint
         self._rx = rx
-        self._room = room
+        self._size = len(rx) - HEADROOM - TAILROOM
         self._v6 = ":" in (local or (peer[0] if peer else ""))
         self._local = local
         self._port = port
@@ -81,7 +81,7 @@ class Udp:
             self._receive_from(now)
             return
         try:
-            data = self.stream.recv(len(self._room))
+            data = self.stream.recv(self._size)
         except OSError:  # an ICMP error in the place of a datagram
             self._endpoint.drop("refused")
             return
@@ -92,7 +92,7 @@ class Udp:
     def _receive_from(self, now):
         """A datagram of whoever sent one."""
         try:
-            data, sender = self.stream.recvfrom(len(self._room))
+            data, sender = self.stream.recvfrom(self._size)
         except OSError:
             return
         if sender != self._heard:

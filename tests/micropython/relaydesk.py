@@ -5,7 +5,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import time
 import tty
 from pathlib import Path
@@ -36,7 +35,7 @@ class Sink(Port):
 
 
 class RelayDesk:
-    """``python: RelayDesk(folder, heap, rom)``: with ``rom`` the code runs in place, else it is loaded to the heap."""
+    """A board with its code in a ROM image, or (``rom`` False) loaded to the heap; files go to ``folder``."""
 
     def __init__(self, folder, heap="128K", rom=True):
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -175,14 +174,3 @@ def measure(folder, heap="128K", rom=True, batches=40):
         return figures
     finally:
         desk.close()
-
-
-if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        print(
-            json.dumps(
-                measure(folder, rom="--heap" not in sys.argv, heap="128K" if "--heap" not in sys.argv else "192K")
-            )
-        )

@@ -11,7 +11,7 @@ from laclet_host.board import launch, mpy
 TESTS = Path(__file__).resolve().parent.parent
 RUNNER = TESTS / "micropython"
 # Heap of a process, on 64-bit unix: 128K is about 64-90 kB of a board's. A simulation holds a whole network in one.
-FOLDERS = {"unit": "128K", "sim": "256K"}
+FOLDERS = {"unit": "128K", "sim": "256K", "micropython/mcu": "128K"}
 FILES = [
     path
     for folder in FOLDERS
@@ -45,15 +45,17 @@ def run(rom, *files, heap="128K"):
     """Run test files in one MicroPython process; returns the finished process."""
     command, environment = launch.command(heap, rom, module="run")
     # The helpers that test files import stand beside them, or in tests/sim (``from sim.net import …``).
-    paths = [str(RUNNER), "/rom", *(f"/rom/{name}" for name in FOLDERS), ".frozen"]
+    paths = [str(RUNNER), "/rom", *(f"/rom/{Path(name).name}" for name in FOLDERS), ".frozen"]
     environment["MICROPYPATH"] = ":".join(paths)
     command += map(str, files)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    return subprocess.run(
+        command, cwd=rom.parent, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_core_file(rom, file):
-    heap = mpy.marked(file, "# heap:") or FOLDERS[file.parent.name]
+    heap = mpy.marked(file, "# heap:") or FOLDERS[str(file.parent.relative_to(TESTS))]
     done = run(rom, f"/rom/{file.parent.name}/{file.name}", heap=heap)
     assert done.returncode == 0, f"{heap} of heap\n{done.stdout}{done.stderr}"
 

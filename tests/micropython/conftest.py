@@ -1,0 +1,1 @@
+collect_ignore = ["mcu"]  # for MicroPython only: test_core runs them
