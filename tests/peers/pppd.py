@@ -81,7 +81,9 @@ class PppdSerial(_Pppd):
         else:
             self.users = None
             self.options = client_options(user, password)
-        self.options += ["noccp", "lcp-echo-interval 30", "lcp-echo-failure 4", *pppd]
+        self.options += ["lcp-echo-interval 30", "lcp-echo-failure 4", *pppd]
+        if not any("mppe" in option for option in pppd):
+            self.options.append("noccp")
 
     def start(self):
         if self.users:

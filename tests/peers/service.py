@@ -2,15 +2,15 @@
 
 import json
 import re
-import shutil
 import signal
 import sys
 from pathlib import Path
 
 import tomlkit
 
+from laclet_host.board import launch, mpy
+
 LACLET = Path(sys.executable).with_name("laclet")
-MICROPYTHON = Path(sys.executable).with_name("micropython")
 HEAP = "128K"  # of a board
 
 
@@ -81,17 +81,13 @@ class Laclet(_Service):
 
 
 class MicroLaclet(_Service):
-    """The service of a board on unix MicroPython with a board's heap: a serial line and UDP."""
+    """The service of a board on unix MicroPython: a serial line and UDP, a board's heap, the code in a ROM image."""
 
     def start(self):
         path = self.place.write(self._file("config.json"), json.dumps(self.config))
         self.place.write(self._file("secrets.json"), json.dumps(self.secrets))
-        self.process = self.place.spawn(
-            *[MICROPYTHON, "-X", f"heapsize={HEAP}"],
-            *["-m", "laclet_mcu.main", path],
-            log=f"{self.name}/laclet.log",
-            env={"MICROPYPATH": str(packages(self.place.lab))},
-        )
+        command, environment = launch.command(HEAP, rom(self.place.lab), module="laclet_mcu.main")
+        self.process = self.place.spawn(*command, path, log=f"{self.name}/laclet.log", env=environment)
         self.said("connecting|listening")
         return self
 
@@ -100,15 +96,10 @@ class MicroLaclet(_Service):
         return self.process.stop(signal.SIGINT, timeout=10.0)
 
 
-def packages(lab):
-    """The folder of a board's .mpy files, compiled once for a laboratory."""
-    from laclet_host.board import mpy
-
-    folder = lab.directory / "mpy"
-    if not folder.exists():
-        try:
-            mpy.build(folder, "x64")
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    return folder
+def rom(lab):
+    """The ROM image of a board, built once for a laboratory."""
+    image = lab.directory / "rom.img"
+    if not image.exists():
+        mpy.build(lab.directory / "mpy")
+        image.write_bytes(mpy.romfs(lab.directory / "mpy"))
+    return image
