@@ -5,6 +5,7 @@ import pytest
 from peers.needs import need
 from peers.service import Laclet
 from peers.test_client import client
+from peers.traffic import assert_passes
 from peers.xl2tpd import SECRET, Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest, pytest.mark.usefixtures("well_formed")]
@@ -26,7 +27,8 @@ def test_a_wrong_password(lns, here):
     need("xl2tpd", "pppd")
     with Laclet(here, *impatient_client(lns.address)) as service:
         with Xl2tpdLns(lns, "chap", users={"user": "another"}):
-            service.said(r"\bauth: ")
+            service.said(r"\bauth: .*the peer said: Access denied")
+            assert all(fault.startswith("auth: ") for fault in service.faults())
         with Xl2tpdLns(lns, "chap"):
             service.up()
     assert "secret" not in service.text()
@@ -37,18 +39,29 @@ def test_a_wrong_tunnel_secret(lns, here):
     with Laclet(here, *impatient_client(lns.address, SECRET)) as service:
         with Xl2tpdLns(lns, "chap", "another"):
             service.said(r"\btunnel-auth: ")
+            assert all(fault.startswith("tunnel-auth: ") for fault in service.faults())
         with Xl2tpdLns(lns, "chap", SECRET):
             service.up()
     assert SECRET not in service.text()
 
 
-def test_an_lns_that_is_not_there(lab, lns, here):
+def test_an_lns_that_is_silent(lab, here):
+    nowhere = "192.0.2.9"  # behind a router that does not forward
+    here.run("ip", "route", "add", nowhere, "via", lab.net.address)
+    with Laclet(here, *impatient_client(nowhere)) as service:
+        service.said(rf"\btunnel: no answer to SCCRQ from {nowhere}", count=2)
+        assert all(fault.startswith("tunnel: ") for fault in service.faults())
+    here.run("ip", "route", "del", nowhere)
+
+
+def test_an_lns_that_comes_late(lns, here):
     need("xl2tpd", "pppd")
     with Laclet(here, *impatient_client(lns.address)) as service:
-        service.said(r"\b(udp|tunnel): ")
-        with Xl2tpdLns(lns):
+        service.said(r"\btunnel: no answer to SCCRQ")
+        assert service.status()
+        with Xl2tpdLns(lns) as server:
             service.up()
-            assert service.status()
+            server.up()
 
 
 def test_an_lns_that_dies_and_returns(lns, here):
@@ -59,10 +72,11 @@ def test_an_lns_that_dies_and_returns(lns, here):
             service.up()
             assert service.faults() == []
             server.kill()
-            service.said(r"\b(udp|tunnel): ")
+            service.said(r"\btunnel: the peer no longer answers")
             here.no_address("laclet[0-9]+|tun[0-9]+")
             server.start()
-            service.up()
+            _, own, peer = service.up()
             server.up()
+            assert_passes(here, own, lns, peer)
     finally:
         server.stop()

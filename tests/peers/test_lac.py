@@ -90,7 +90,7 @@ def test_a_line_that_is_unplugged_comes_back(lns, cpe, here, cable, kind):
         with PppdSerial(cpe) as host:
             host.up()
             cable.unplug()
-            service.said("hung up|line: ")
+            service.said(r"\[W\].*line.*hung up|\bline: ")
             server.down()
             host.process.kill(signal.SIGTERM)
         cable.plug()
