@@ -32,7 +32,7 @@ pytestmark = [
 def rom(tmp_path_factory):
     """What ships, and the tests with their asserts, compiled in a ROM image: only their objects cost heap."""
     folder = tmp_path_factory.mktemp("mpy")
-    mpy.build(folder / "tree")
+    mpy.build(folder / "tree", keep=True)
     for path in (path for name in FOLDERS for path in (TESTS / name).glob("*.py")):
         with contextlib.suppress(mpy.CompileError):  # the test items of that file say so
             mpy.compile_file(path, folder / "tree" / path.parent.name / f"{path.stem}.mpy", path.name, optimise=0)

@@ -4,10 +4,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import laclet
+
+from . import fold
 
 PACKAGES = ("laclet", "laclet_mcu")
 ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc")
@@ -77,19 +80,27 @@ def compile_file(source, target, name, arch="x64", optimise=OPTIMISE):
         raise CompileError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def build(target, arch="x64", optimise=OPTIMISE, root=None):
-    """Compile the packages into the folder ``target``, made anew; returns {relative .mpy path: bytes}."""
+def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
+    """Compile the packages into the folder ``target``, made anew; returns {relative .mpy path: bytes}.
+
+    Integer constants are folded across modules first; ``keep``: they can still be imported, as tests do.
+    """
     root = source_root() if root is None else Path(root)
     target = Path(target)
     for package in PACKAGES:
         shutil.rmtree(target / package, ignore_errors=True)
-    outputs = {path: target / path.with_suffix(".mpy") for path in sources(root)}
+    paths = sources(root)
+    outputs = {path: target / path.with_suffix(".mpy") for path in paths}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+        folded = fold.fold({path.as_posix(): (root / path).read_text("utf-8") for path in paths}, keep)
+        for path in paths:
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).write_text(folded[path.as_posix()], "utf-8")
 
-    def compile_one(path):
-        compile_file(root / path, outputs[path], path, arch, optimise)
+        def compile_one(path):
+            compile_file(Path(folder) / path, outputs[path], path, arch, optimise)
 
-    with ThreadPoolExecutor() as pool:  # each is a process of its own
-        list(pool.map(compile_one, outputs))
+        list(pool.map(compile_one, paths))  # each is a process of its own
     return {output.relative_to(target).as_posix(): output.stat().st_size for output in outputs.values()}
 
 

@@ -1,0 +1,50 @@
+"""Constants folded across modules: what becomes a number, what does not, and that nothing else changes."""
+
+from laclet_host.board.fold import fold
+
+SOURCES = {
+    "pkg/__init__.py": "",
+    "pkg/numbers.py": (
+        "try:\n    from micropython import const\nexcept ImportError:\n    def const(x):\n        return x\n"
+        "ONE = const(1)\n_TWO = const(ONE + 1)\nMASK = ONE << 4 | _TWO\nNAME = 'text'\nCHANGING = 3\n"
+        "def double():\n    global CHANGING\n    CHANGING = CHANGING * _TWO\n    return CHANGING\n"
+    ),
+    "pkg/user.py": (
+        "from . import numbers\nfrom .numbers import CHANGING, MASK, NAME, ONE\n"
+        "def value():\n    return (ONE, MASK, numbers.ONE, NAME, CHANGING)\n"
+    ),
+}
+
+
+def test_numbers_stand_where_names_stood():
+    out = fold(SOURCES)
+    assert "return (1, 18, 1, NAME, CHANGING)" in out["pkg/user.py"]
+    assert "import CHANGING, NAME" in out["pkg/user.py"]  # a text, and a number that is bound twice, stay
+    assert "ONE" not in out["pkg/numbers.py"] and "const" not in out["pkg/numbers.py"]
+    assert "CHANGING = CHANGING * 2" in out["pkg/numbers.py"]
+
+
+def test_definitions_stay_for_tests():
+    out = fold(SOURCES, keep=True)
+    assert "ONE = 1" in out["pkg/numbers.py"] and "MASK = 18" in out["pkg/numbers.py"]
+
+
+def test_the_folded_modules_behave_alike():
+    results = []
+    for sources in (SOURCES, fold(SOURCES)):
+        numbers = {}
+        exec(sources["pkg/numbers.py"], numbers)
+        results.append((numbers["double"](), numbers["double"](), numbers["NAME"]))
+    assert results[0] == results[1] == (6, 12, "text")
+
+
+def test_tables_of_bytes_are_computed_beforehand():
+    import laclet.l2tp.tables as tables
+    from laclet_host.board import mpy
+
+    root = mpy.source_root()
+    out = fold({path.as_posix(): (root / path).read_text("utf-8") for path in mpy.sources()})
+    made = {}
+    exec(out["laclet/l2tp/tables.py"], made)
+    assert made["CONTROL"] == tables.CONTROL and made["LAC_INCOMING"] == tables.LAC_INCOMING
+    assert "_table" not in made and "SCCRQ" not in made
