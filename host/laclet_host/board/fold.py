@@ -1,9 +1,9 @@
 """Constants folded across modules before .mpy files are made.
 
 A name costs a board some 60 bytes of heap where it is defined and 16 where it is imported, and a look-up at every use.
-mpy-cross folds ``const()`` inside one module only; this does it for all modules of a build: names in capitals that stand
-for an integer become the integer, and their imports go. Tables that a module computes at import become the bytes they
-come out as. Behaviour does not change.
+mpy-cross folds ``const()`` inside one module only; this does it for all modules of a build: names in capitals that
+stand for an integer become the integer, and their imports go. Tables that a module computes at import become the bytes
+they come out as. Behaviour does not change.
 """
 
 import ast
@@ -84,6 +84,12 @@ class _Fold(ast.NodeTransformer):
                     return ast.Constant(value)
         return node
 
+    def visit_Assign(self, node):
+        self.generic_visit(node)
+        if _is_folded(node, self.module, self.known):
+            node.value = ast.Constant(self.known[self.module.name, node.targets[0].id])
+        return node
+
     def visit_ImportFrom(self, node):
         kept = [a for a in node.names if _value_of_name(a.asname or a.name, self.module, self.known) is None]
         if not kept:
@@ -95,12 +101,6 @@ class _Fold(ast.NodeTransformer):
         self.generic_visit(node)
         if _defines_const(node):
             return ast.Pass()
-        return node
-
-    def visit_Call(self, node):
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "const" and isinstance(node.args[0], ast.Constant):
-            return node.args[0]
         return node
 
 
