@@ -23,3 +23,16 @@ def pytest_make_collect_report(collector):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid}: nothing may be skipped here: {report.longrepr[2]}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Every test that was skipped, by name, under the reason."""
+    skipped = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        skipped.setdefault(report.longrepr[2].removeprefix("Skipped: "), []).append(report.nodeid)
+    if skipped:
+        terminalreporter.section("not run here")
+    for reason, names in sorted(skipped.items()):
+        terminalreporter.line(f"{reason}:")
+        for name in sorted(set(names)):
+            terminalreporter.line(f"  {name}")
