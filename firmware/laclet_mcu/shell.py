@@ -66,31 +66,46 @@ class Shell:
 
     def turn(self, longest):
         """Wait for something to do, at most ``longest`` ms, and do it; True when something had come in."""
-        busy = False
-        for stream, events in self._poll.ipoll(self._wait(longest)):
-            busy = True
-            for port in self._ports:
-                if port.stream is stream:
-                    port.ready(events, self.now())
-                    break
+        # In small pieces: a call of a function with more than eleven names and temporaries takes heap while it runs.
+        busy = self._serve(self._wait(longest))
         if self._questions:
             self._ask()
-        node = self.node
-        now = self.now()
-        if ticks.due(node.poll_at(), now):
-            node.on_timer(now)
-        node.settle(now)
+        self._tick(self.now())
         self.flush()
         return busy
 
     def _wait(self, longest):
         """Milliseconds until something is due, at most ``longest``."""
-        if self._questions:
+        if self._questions or longest == 0:
             return 0
         at = self.node.poll_at()
         if at is None:
             return longest
-        return max(0, min(longest, ticks.diff(at, self.now())))
+        left = ticks.diff(at, self.now())
+        if left >= longest:
+            return longest
+        return left if left > 0 else 0
+
+    def _serve(self, ms):
+        for ready in self._poll.ipoll(ms):
+            ms = -1
+            self._bring(ready[0], ready[1])
+        return ms == -1
+
+    def _bring(self, stream, events):
+        ports = self._ports
+        i = len(ports)
+        while i:
+            i -= 1
+            if ports[i].stream is stream:
+                ports[i].ready(events, self.now())
+                return
+
+    def _tick(self, now):
+        node = self.node
+        if ticks.due(node.poll_at(), now):
+            node.on_timer(now)
+        node.settle(now)
 
     def flush(self):
         """Write out what lines have to send."""

@@ -1,28 +1,141 @@
-"""The configuration on the board's file system: config.json, and secrets.json beside it."""
+"""The configuration on the board's file system: config.json, and secrets.json beside it.
+
+Both are saved as one: written beside the old ones as ``.new``, then store.json with their digests takes the place of
+its predecessor, and with that rename, which a file system does wholly or not at all, the new pair counts. Only then
+the old files become ``.bak`` and the new ones take their names; a board that loses power meanwhile goes on with it
+when it loads. A file that people have changed is taken when it is in order, and otherwise the pair before.
+"""
 
 import json
+import os
 import sys
+from binascii import hexlify
+from hashlib import sha256
+
+_VERSION = 1  # of the layout of store.json
+_CHUNK = 256  # bytes of a file hashed at once
 
 
-def load(path):
-    """``(config, problems)`` of the configuration at ``path``: checked, secrets merged in; problems as lines of text.
+def load(path, tell=print):
+    """``(config, problems)`` of the configuration at ``path``: see ``Store.load``."""
+    return Store(path).load(tell)
 
-    The checks leave memory again: they are as large as a role.
-    """
+
+class Store:
+    """The configuration at ``path``, with secrets.json, store.json and copies in the same folder."""
+
+    def __init__(self, path="/config.json"):
+        cut = path.rfind("/") + 1
+        self._folder = path[:cut]
+        self._names = (path[cut:], "secrets.json")
+
+    def load(self, tell=print):
+        """``(config, problems)``: checked, secrets merged in; problems as lines of text.
+
+        With problems the configuration before is taken, if there is one in order; ``tell(line)`` is told why. The
+        checks leave memory again: they are as large as a role.
+        """
+        config, lines = _checked(self._current(tell))
+        if lines:
+            before = self._previous()
+            saved, problems = _checked(before) if before else (None, lines)
+            if not problems:
+                for line in lines:
+                    tell(line)
+                tell(before[0] + ": taken instead")
+                config, lines = saved, []
+        _forget("config", "schema", "values")
+        return config, lines
+
+    def read(self, previous=False):
+        """``(tree, secrets)`` as they are in the files, or as they were before the last save; None without such."""
+        pair = self._previous() if previous else self._current(_mute)
+        if pair is None:
+            return None
+        lines = []
+        return _read(pair[0], lines), _read(pair[1], lines, False)
+
+    def save(self, tree, secrets):
+        """Keep both, all or nothing; raises OSError when the file system is full or does not keep what is written."""
+        self._current(_mute)
+        was = {}
+        sums = {}
+        for name, content in zip(self._names, (tree, secrets)):
+            path = self._folder + name
+            was[name] = _digest(path)
+            text = json.dumps(content)
+            with open(path + ".new", "w") as file:
+                file.write(text)
+            sums[name] = _hex(sha256(text.encode()))
+            if _digest(path + ".new") != sums[name]:
+                raise OSError(path + ".new: is not what was written")
+        manifest = self._folder + "store"
+        with open(manifest + ".new", "w") as file:
+            json.dump({"version": _VERSION, "sums": sums, "was": was}, file)
+        _replace(manifest + ".new", manifest + ".json")
+        self._current(_mute)
+
+    def _manifest(self):
+        """What store.json tells; None without a usable one."""
+        # Where a rename does not replace, store.new may be all there is.
+        for suffix in (".json", ".new"):
+            kept = _read(self._folder + "store" + suffix, [])
+            if isinstance(kept, dict) and kept.get("version") == _VERSION:
+                return kept
+        return None
+
+    def _current(self, tell):
+        """Paths of configuration and secrets that count; an interrupted save is ended, or forgotten."""
+        kept = self._manifest()
+        pair = []
+        for name in self._names:
+            path = self._folder + name
+            pair.append(path)
+            wanted = kept["sums"].get(name) if kept else None
+            if wanted and _digest(path) != wanted:
+                if _digest(path + ".new") == wanted:
+                    if _exists(path):
+                        _replace(path, path + ".bak")
+                    os.rename(path + ".new", path)
+                else:
+                    tell(path + ": is not as it was saved")
+            if _exists(path + ".new"):
+                os.remove(path + ".new")
+        return pair
+
+    def _previous(self):
+        """Paths of configuration and secrets as they were before the last save, or None."""
+        kept = self._manifest()
+        pair = []
+        for name in self._names:
+            path = self._folder + name
+            wanted = kept["was"].get(name) if kept else None
+            for each in (path + ".bak", path):  # what a save did not change has no copy
+                if wanted and _digest(each) == wanted:
+                    pair.append(each)
+                    break
+            else:
+                if wanted or not _exists(path + ".bak"):
+                    return None
+                pair.append(path + ".bak")
+        return pair
+
+
+def _checked(pair):
+    """``(config, lines)`` of two files."""
     from laclet.node.config import check, merge
     from laclet.node.values import dotted
 
-    secrets_path = path[: path.rfind("/") + 1] + "secrets.json"
+    path, secrets_path = pair
     lines = []
+    config = None
     tree = _read(path, lines)
     secrets = _read(secrets_path, lines, False)
-    config = None
     if not lines:
         tree, problems = merge(tree, secrets)
         lines += [_line(secrets_path, problem, dotted) for problem in problems]
         config, problems = check(tree, True)
         lines += [_line(path, problem, dotted) for problem in problems]
-    _forget("config", "schema", "values")
     return config, lines
 
 
@@ -41,6 +154,47 @@ def _read(path, lines, must=True):
         if must:
             lines.append(path + ": is missing")
     return {}
+
+
+def _digest(path):
+    """SHA-256 of a file in hex, or None."""
+    sums = sha256()
+    chunk = bytearray(_CHUNK)
+    view = memoryview(chunk)
+    try:
+        with open(path, "rb") as file:
+            n = file.readinto(chunk)
+            while n:
+                sums.update(view[:n])
+                n = file.readinto(chunk)
+    except OSError:
+        return None
+    return _hex(sums)
+
+
+def _hex(sums):
+    return hexlify(sums.digest()).decode()
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+def _replace(path, target):
+    """Rename, over an older file; FAT has to remove that first."""
+    try:
+        os.rename(path, target)
+    except OSError:
+        os.remove(target)
+        os.rename(path, target)
+
+
+def _mute(line):
+    pass
 
 
 def _forget(*names):

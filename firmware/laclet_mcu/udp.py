@@ -34,26 +34,33 @@ class Udp:
         self._port = port
         self._peer = None  # what it is connected to
         self._heard = None  # the last packed sender, and what it stands for
-        self._from = None
+        self._from = None  # whose datagram was read last
         self._spoken = None  # the same for the last receiver
         self._to = None
         self._open()
 
     def send(self, buf, start, end, addr):
         """Send ``buf[start:end]``; what the network does not take is lost and counted."""
-        peer = self._peer
-        try:
-            if peer is None:
-                sent = self.stream.sendto(memoryview(buf)[start:end], self._packed(addr))
-            elif addr is peer or addr == peer:
-                sent = self.stream.write(buf, start, end - start)
-            else:
-                self._reopen()
-                sent = self.stream.sendto(memoryview(buf)[start:end], self._packed(addr))
-        except OSError:
-            sent = None
+        if addr is not self._peer and addr != self._peer:
+            sent = self._send_to(memoryview(buf)[start:end], addr)
+        else:
+            sent = self._write(buf, start, end - start)
         if sent is None:
             self._endpoint.drop("not sent")
+
+    def _write(self, buf, start, size):
+        try:
+            return self.stream.write(buf, start, size)
+        except OSError:
+            return None
+
+    def _send_to(self, packet, addr):
+        try:
+            if self._peer is not None:
+                self._reopen()
+            return self.stream.sendto(packet, self._packed(addr))
+        except OSError:
+            return None
 
     def settle(self, addr):
         """The peer's address is final."""
@@ -62,7 +69,7 @@ class Udp:
                 self.stream.connect(self._packed(addr))
             except OSError:
                 return  # it goes on unconnected
-            self._peer = addr
+            self._peer = self._from = addr
 
     def source(self, addr):
         """Our own address as ``addr`` would see it: sockets do not tell it here."""
@@ -76,31 +83,29 @@ class Udp:
             self.stream = None
 
     def ready(self, events, now):
-        """Bring on what has come."""
-        if self._peer is None:
-            self._receive_from(now)
-            return
-        try:
-            data = self.stream.recv(self._size)
-        except OSError:  # an ICMP error in the place of a datagram
-            self._endpoint.drop("refused")
-            return
-        end = HEADROOM + len(data)
-        self._rx[HEADROOM:end] = data
-        self._endpoint.receive(self._rx, HEADROOM, end, self._peer, now)
+        """Bring on a datagram that has come."""
+        data = self._read()
+        if data is not None:
+            self._bring(data, now)
 
-    def _receive_from(self, now):
-        """A datagram of whoever sent one."""
-        try:
-            data, sender = self.stream.recvfrom(self._size)
-        except OSError:
-            return
-        if sender != self._heard:
-            self._heard = sender
-            self._from = address(sender)
+    def _bring(self, data, now):
         end = HEADROOM + len(data)
         self._rx[HEADROOM:end] = data
         self._endpoint.receive(self._rx, HEADROOM, end, self._from, now)
+
+    def _read(self):
+        """The next datagram, whose sender is then ``_from``; None when there is none after all."""
+        try:
+            if self._peer is not None:
+                return self.stream.recv(self._size)
+            data, sender = self.stream.recvfrom(self._size)
+        except OSError:  # an ICMP error in the place of a datagram
+            self._endpoint.drop("refused")
+            return None
+        if sender != self._heard:
+            self._heard = sender
+            self._from = address(sender)
+        return data
 
     def _open(self):
         stream = socket.socket(socket.AF_INET6 if self._v6 else socket.AF_INET, socket.SOCK_DGRAM)
@@ -117,7 +122,7 @@ class Udp:
 
     def _reopen(self):
         self.close()
-        self._peer = None
+        self._peer = self._heard = None
         self._open()
 
     def _packed(self, addr):

@@ -63,9 +63,14 @@ class Tty(io.IOBase):
 
     def write(self, buf, start, size):
         """Octets written, or None."""
+        if not self._has_room():
+            return None
+        return self._file.write(buf, start, min(size, _WRITE_MAX))
+
+    def _has_room(self):
         for _ in self._room.ipoll(0):
-            return self._file.write(buf, start, min(size, _WRITE_MAX))
-        return None
+            return True
+        return False
 
     def deinit(self):
         """Close it."""
