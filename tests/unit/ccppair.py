@@ -5,8 +5,8 @@ from pppwire import CLIENT, Pair, server
 from laclet.ppp.automaton import OPENED
 from laclet.ppp.ccp import Ccp
 
-IP4 = b"\x45" + bytes(range(40))
-IP6 = b"\x60" + bytes(range(60))
+IP4 = b"\x45\0\0\x29" + bytes(range(37))
+IP6 = b"\x60\0\0\0\0\x15" + bytes(range(55))
 
 
 def pair(a=None, b=None, method="mschap-v2", seed=1, **path):

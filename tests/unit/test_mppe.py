@@ -4,7 +4,7 @@ from laclet.crypto.mppe_keys import next_key
 from laclet.ppp.mppe import MAX_GARBLED, MAX_MISSED, Receiver, Sender
 
 START = bytes(range(100, 116))
-CLEAR = b"\x00\x21" + b"E" + bytes(range(60))
+CLEAR = b"\x00\x21\x45\0\0\x40" + bytes(range(60))
 
 
 class Wire:
@@ -107,7 +107,7 @@ def test_clear_and_short_packets_are_refused():
     for stateless in (True, False):
         wire = Wire(stateless)
         frame = wire.seal()
-        for cut in range(2, 6):
+        for cut in range(2, 12):
             assert wire.open(frame[:cut]) == "MPPE packet cut short"
         assert wire.open(b"\x00\xfd\x80\x00" + CLEAR) == "MPPE packet in clear"
         assert wire.open(frame) == CLEAR
@@ -220,7 +220,17 @@ def test_nonsense_is_counted_until_sense_returns():
 
 def test_protocols_inside():
     wire = Wire()
-    for clear in (b"\x21E...", b"\x57`...", b"\x00\x57`.."):
+    ip4, ip6 = b"\x45\0\0\x14" + bytes(16), b"\x60\0\0\0\0\x04" + bytes(38)
+    for clear in (b"\x00\x21" + ip4, b"\x21" + ip4, b"\x00\x57" + ip6, b"\x57" + ip6, b"\x21" + ip4 + b"padding"):
         assert wire.open(wire.seal(clear)) == clear
-    for clear in (b"\x80\x21...", b"\xc0\x21...", b"\x00\xfd...", b"\x21\x60..", b"\x3d....", b"\x57E..."):
+    for clear in (
+        b"\x80\x21" + ip4,
+        b"\xc0\x21" + ip4,
+        b"\x00\xfd" + ip4,
+        b"\x3d" + ip4,
+        b"\x21" + ip6,
+        b"\x00\x57" + ip4,
+        b"\x21" + ip4[:-1],  # the packet would not fit
+        b"\x00\x57" + ip6[:-1],
+    ):
         assert wire.open(wire.seal(clear)) == "MPPE packet garbled"

@@ -17,6 +17,7 @@ _FLAG = 0xFF  # low byte of the count of a "flag" packet, on which a stateful ke
 MAX_MISSED = 256
 # Packets in a row that decrypt to nonsense before the keys are thought to be out of step for good.
 MAX_GARBLED = 64
+_HEAD = 8  # bytes of a frame that tell whether it makes sense: protocol field, IP header as far as the length
 # Linux changes its key when it flushes after a Reset-Request, where RFC 3078 §8.2 keeps it; so a flushed packet is
 # tried with the key at hand and with the next ones: this many flushes may have been lost before.
 _FLUSH_TRIES = 5
@@ -85,7 +86,7 @@ class Receiver(_Direction):
 
     def open(self, buf, start, end):
         """Decrypt what follows the protocol field 00FD; where the inner frame begins, or -1 (``why`` tells)."""
-        if end - start < 4:  # two of ours, a protocol, a byte of packet
+        if end - start < 2 + _HEAD:
             return self._refuse("MPPE packet cut short")
         flags = buf[start]
         if not flags & _ENCRYPTED:
@@ -116,18 +117,19 @@ class Receiver(_Direction):
         What makes no sense changes neither key nor count.
         """
         key = self._key
-        head = buf[start], buf[start + 1]
+        data = start + _HEAD
+        head = buf[start:data]
         for _ in range(changes):
             self._change_key()
         for n in range(max(tries, 1)):
             if n:
-                buf[start], buf[start + 1] = head
+                buf[start:data] = head
                 self._change_key()
             if tries:
                 self._flush()
-            self._rc4.crypt(buf, start, start + 2)
-            if _makes_sense(buf[start], buf[start + 1]):
-                self._rc4.crypt(buf, start + 2, end)
+            self._rc4.crypt(buf, start, data)
+            if _makes_sense(buf, start, end):
+                self._rc4.crypt(buf, data, end)
                 self._count = count
                 self.discarding = False
                 self.garbled = 0
@@ -142,8 +144,13 @@ class Receiver(_Direction):
         return -1
 
 
-def _makes_sense(first, second):
-    """True when two bytes can begin an encrypted frame: IPv4 or IPv6, the protocol field compressed or not."""
-    if first == 0:
-        return second == 0x21 or second == 0x57
-    return (first == 0x21 and second >> 4 == 4) or (first == 0x57 and second >> 4 == 6)
+def _makes_sense(buf, at, end):
+    """True when a frame begins as IPv4 or IPv6 whose packet fits into it: by chance, one in 90,000 does."""
+    if buf[at] == 0:  # the protocol field may be compressed
+        at += 1
+    room = end - at - 1
+    if buf[at] == 0x21:
+        return buf[at + 1] >> 4 == 4 and (buf[at + 3] << 8 | buf[at + 4]) <= room
+    if buf[at] == 0x57:
+        return buf[at + 1] >> 4 == 6 and (buf[at + 5] << 8 | buf[at + 6]) + 40 <= room
+    return False
