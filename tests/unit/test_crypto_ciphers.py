@@ -4,7 +4,7 @@ from binascii import hexlify, unhexlify
 
 from laclet.crypto.des import encrypt
 from laclet.crypto.md4 import md4
-from laclet.crypto.rc4 import PureRc4, Rc4
+from laclet.crypto.rc4 import PureRc4, Rc4, crypt_plain, key_plain
 
 # RFC 1320 appendix A.5
 MD4 = (
@@ -75,6 +75,19 @@ def test_rc4_vectors_of_rfc_6229():
             kind(unhexlify(key)).crypt(buf, 0, 1040)
             assert hexlify(buf[:16]) == first
             assert hexlify(buf[1024:]) == later
+
+
+def test_rc4_in_viper_is_rc4_in_plain():
+    # On CPython the plain functions are what PureRc4 uses, and the reference is compared with itself.
+    for size in (5, 8, 16, 256):
+        key = bytes([(i * 37 + size) & 0xFF for i in range(size)])
+        state, plain = bytearray(258), bytearray(range(200))
+        key_plain(state, key)
+        cipher, buf = PureRc4(key), bytearray(range(200))
+        for start, end in ((0, 1), (1, 1), (1, 90), (90, 200)):
+            crypt_plain(state, plain, start, end)
+            cipher.crypt(buf, start, end)
+            assert buf == plain and cipher._state == state
 
 
 def test_rc4_goes_on_where_it_stopped_and_begins_anew_with_a_key():

@@ -138,3 +138,49 @@ def move(buf, to: int, start: int, end: int):
         p[to] = p[start]
         to += 1
         start += 1
+
+
+@micropython.viper
+def rc4_key(state, key):
+    """See ``crypto.rc4.key_plain``."""
+    s = ptr8(state)
+    k = ptr8(key)
+    size = int(len(key))
+    i = 0
+    while i < 256:
+        s[i] = i
+        i += 1
+    j = 0
+    at = 0
+    i = 0
+    while i < 256:
+        x = s[i]
+        j = (j + x + k[at]) & 0xFF
+        s[i] = s[j]
+        s[j] = x
+        i += 1
+        at += 1
+        if at == size:
+            at = 0
+    s[256] = 0
+    s[257] = 0
+
+
+@micropython.viper
+def rc4_crypt(state, buf, start: int, end: int):
+    """See ``crypto.rc4.crypt_plain``."""
+    s = ptr8(state)
+    p = ptr8(buf)
+    i = s[256]
+    j = s[257]
+    while start < end:
+        i = (i + 1) & 0xFF
+        x = s[i]
+        j = (j + x) & 0xFF
+        y = s[j]
+        s[i] = y
+        s[j] = x
+        p[start] ^= s[(x + y) & 0xFF]
+        start += 1
+    s[256] = i
+    s[257] = j
