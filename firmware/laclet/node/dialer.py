@@ -52,7 +52,6 @@ class Dialer:
         self._asked = 0  # serial of the question to DNS that still counts
         self._at = None  # end of the hold-off
         self._up_at = 0
-        self._secured = None  # the Endpoint over IPsec
 
     def start(self, now):
         """Dial."""
@@ -66,8 +65,6 @@ class Dialer:
         self._at = None
         if self.tunnel is not None:
             self.tunnel.close(fault, now)
-        elif self._secured is not None:
-            self._secured.carrier.disconnect(self.addr)
 
     def usable(self):
         """True while calls may be placed in ``tunnel``."""
@@ -125,29 +122,21 @@ class Dialer:
         self._hold(now)
 
     def _open(self, addr, now):
-        before, self.addr = self.addr, addr
+        self.addr = addr
         self.state = CONNECTING
-        config = self.config
-        endpoint = None
+        self.node.log("info", self.component, "connecting to " + self.node.shell.address_text(addr))
         try:
-            if not config["ipsec_psk"]:
-                endpoint = self.node.endpoint(config["source_address"], config["source_port"], addr)
-            elif self._secured is None:
-                self._secured = self.node.secure_endpoint(
-                    self, config, config["source_address"], config["source_port"], addr
-                )
+            self.connect(addr, now)
         except OSError as error:
             self._next(Fault(UDP, "cannot send to " + self.node.shell.address_text(addr), str(error)), now)
-            return
-        self.node.log("info", self.component, "connecting to " + self.node.shell.address_text(addr))
-        if endpoint is None:  # the tunnel is opened when the SA is there
-            if before not in (None, addr):
-                self._secured.carrier.disconnect(before)
-            self._secured.carrier.connect(addr, now)
-        else:
-            self._open_tunnel(endpoint, now)
 
-    def _open_tunnel(self, endpoint, now):
+    def connect(self, addr, now):
+        """Open the tunnel; another kind of dialer has other things to do first. Raises OSError."""
+        endpoint = self.node.endpoint(self.config["source_address"], self.config["source_port"], addr)
+        self.open_tunnel(endpoint, now)
+
+    def open_tunnel(self, endpoint, now):
+        """There is a carrier: send the SCCRQ."""
         self.tunnel = endpoint.open(self.addr, self._options, now)
         self.tunnel.owner = self
         for call in self.calls:
@@ -167,10 +156,7 @@ class Dialer:
     # -- events of the tunnel -----------------------------------------------------------------------
 
     def on_event(self, name, source, detail, now):
-        """tunnel-up, tunnel-down; ike-up, ike-renewed, ike-down, ike-fault of IPsec."""
-        if self._secured is not None and source is self._secured.carrier:
-            self._on_ipsec(name, detail, now)
-            return
+        """tunnel-up, tunnel-down."""
         if source is not self.tunnel:
             return
         if name == "tunnel-up":
@@ -179,29 +165,12 @@ class Dialer:
             text = "up with %s (%s)" % (source.peer_name or "a peer without a name", source.peer_vendor or "no vendor")
             self.node.log("info", self.component, text)
         elif name == "tunnel-down":
-            self._down(detail, now)
+            self.down(detail, now)
 
-    def _on_ipsec(self, name, detail, now):
-        """The SAs with the LNS."""
-        if name == "ike-up" and detail == self.addr:
-            if self.state == CONNECTING and self.tunnel is None:
-                self.node.log("info", self.component, "IPsec is up: " + self._secured.carrier.summary(self.addr))
-                self._open_tunnel(self._secured, now)
-        elif name == "ike-renewed":
-            self.node.log("debug", self.component, "IPsec has new keys")
-        elif name == "ike-fault":
-            self.node.fault(self.component, detail[1])
-        elif name == "ike-down" and detail[0] == self.addr:
-            if self.tunnel is not None:
-                self.tunnel.lose(detail[1], now)  # there is no way left for a StopCCN
-            elif self.state == CONNECTING:
-                self._next(detail[1], now)
-
-    def _down(self, fault, now):
+    def down(self, fault, now):
+        """The tunnel is no more: try the next address, or hold off."""
         was = self.state
         self.tunnel = None
-        if self._secured is not None and was != IDLE and not fault.said:
-            self._secured.carrier.disconnect(self.addr)  # the peer may have forgotten the SA: begin anew
         if was == IDLE:
             self.node.log("info", self.component, "closed")
         elif was == CONNECTING:

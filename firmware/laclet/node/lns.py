@@ -135,19 +135,26 @@ class Lns:
         self.dns = tuple([ipv4_bytes(a) for a in config["dns"]])
         self.callers = {}  # Session -> Caller
         self._users = {}
-        for name in config["users"]:
-            self._users[name.encode()] = config["users"][name].encode()
+        self.set_users(config["users"])
 
     def start(self, now):
         """Listen."""
         secured = bool(self.config["ipsec_psk"])
         for host, port in self.config["listen"]:
             if secured:
-                self.node.secure_endpoint(self, self.config, host, port, None, self.options)
+                from .secure import secure_endpoint
+
+                secure_endpoint(self.node, self, self.config, host, port, None, self.options)
             else:
                 self.node.endpoint(host, port, None).accept = self.options
             text = "listening at %s port %d%s" % (host, port, ", over IPsec only" if secured else "")
             self.node.log("info", "lns", text)
+
+    def set_users(self, users):
+        """Callers log in with these names and passwords (text) from now on; what was before: bytes -> bytes."""
+        before = self._users
+        self._users = {name.encode(): users[name].encode() for name in users}
+        return before
 
     def secret_of(self, name):
         """The password of a user, or None."""

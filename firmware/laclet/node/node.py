@@ -30,28 +30,47 @@ class Node:
         self.calls = {}
         self.lns = None
         self.faults = 0  # how many there were
-        self._endpoints = {}  # (local address, local port) -> Endpoint, of fixed ports
+        self.fixed = {}  # (local address, local port) -> Endpoint, of fixed ports
         self._loose = []  # Endpoints of ephemeral ports
-        self._secured = []  # Endpoints over IPsec
+        self.kept = []  # Endpoints that others made
         self._stop_at = None
         for name in sorted(config["tunnel"]):
-            self.dialers[name] = Dialer(self, name, config["tunnel"][name])
+            self.add_dialer(name)
         for name in sorted(config["call"]):
-            call = config["call"][name]
-            dialer = self.dialers[call["tunnel"]]
-            # A role loads only the modules it uses: on a board they cost heap.
-            if call["line"]:
-                from .lac import LacCall
-
-                self.calls[name] = LacCall(self, name, config["line"][call["line"]], dialer)
-            else:
-                from .client import ClientCall
-
-                self.calls[name] = ClientCall(self, name, call, dialer)
+            self.add_call(name)
         if config["lns"]:
-            from .lns import Lns
+            self.add_lns()
 
-            self.lns = Lns(self, config["lns"])
+    # A role loads only the modules it uses: on a board they cost heap.
+
+    def add_dialer(self, name):
+        """Make the Dialer of [tunnel.NAME]."""
+        kind = Dialer
+        if self.config["tunnel"][name]["ipsec_psk"]:
+            from .secure import SecureDialer as kind
+
+        self.dialers[name] = kind(self, name, self.config["tunnel"][name])
+        return self.dialers[name]
+
+    def add_call(self, name):
+        """Make the call of [call.NAME]."""
+        call = self.config["call"][name]
+        dialer = self.dialers[call["tunnel"]]
+        if call["line"]:
+            from .lac import LacCall
+
+            self.calls[name] = LacCall(self, name, self.config["line"][call["line"]], dialer)
+        else:
+            from .client import ClientCall
+
+            self.calls[name] = ClientCall(self, name, call, dialer)
+        return self.calls[name]
+
+    def add_lns(self):
+        """Make the LNS of [lns]."""
+        from .lns import Lns
+
+        self.lns = Lns(self, self.config["lns"])
 
     # -- for the shell ------------------------------------------------------------------------------
 
@@ -91,6 +110,12 @@ class Node:
             self.lns.close()
         for endpoint in self.endpoints():
             endpoint.carrier.close()
+
+    def reload(self, config, now):
+        """Take a new configuration; what has not changed does not notice. See ``reload`` in node/reload.py."""
+        from .reload import reload
+
+        return reload(self, config, now)
 
     def poll_at(self):
         """Deadline of the next on_timer(), or None."""
@@ -147,10 +172,19 @@ class Node:
 
     def watch(self, link, component):
         """At log level debug: every control frame of a PppLink is logged, in pppd's words."""
+        link.tap = None
         if self.debug:
             from ..ppp.describe import describe
 
             link.tap = self._tap(component, describe)
+
+    def watch_endpoint(self, endpoint):
+        """At log level debug: every control message of an Endpoint is logged."""
+        endpoint.tap = None
+        if self.debug:
+            from ..l2tp.describe import describe
+
+            endpoint.tap = self._tap("l2tp", describe)
 
     def _tap(self, component, describe):
         def tap(received, buf, start, end):
@@ -161,27 +195,20 @@ class Node:
     def endpoint(self, address, port, peer):
         """The Endpoint at a local address and port (0: a new one, with a free port) that can reach ``peer``."""
         key = (address, port)
-        endpoint = self._endpoints.get(key) if port else None
+        endpoint = self.fixed.get(key) if port else None
         if endpoint is None:
             endpoint = Endpoint(self.shell.random, None, self.timers, self.events, self.settle)
             endpoint.carrier = self.shell.open_udp(endpoint, address, port, peer)
-            if self.debug:
-                from ..l2tp.describe import describe
-
-                endpoint.tap = self._tap("l2tp", describe)
+            self.watch_endpoint(endpoint)
             if port:
-                self._endpoints[key] = endpoint
+                self.fixed[key] = endpoint
             else:
                 self._loose.append(endpoint)
         return endpoint
 
-    def secure_endpoint(self, owner, config, address, port, peer, accept=None):
-        """An Endpoint over IPsec of its own (``ipsec_psk``), kept until the node is closed."""
-        from .secure import secure  # a node without IPsec has no heap for it
-
-        endpoint = secure(self, owner, config, address, port, peer, accept)
-        self._secured.append(endpoint)
-        return endpoint
+    def keep(self, endpoint):
+        """Take care of an Endpoint that somebody else made, until the node is closed."""
+        self.kept.append(endpoint)
 
     def _release(self):
         """Close what has a port of its own and no tunnel any more."""
@@ -192,7 +219,7 @@ class Node:
 
     def endpoints(self):
         """All endpoints there are."""
-        return list(self._endpoints.values()) + self._loose + self._secured
+        return list(self.fixed.values()) + self._loose + self.kept
 
     def tunnels(self):
         """All tunnels there are."""

@@ -4,6 +4,7 @@ from ..carrier.ipsec import payload as p
 from ..carrier.ipsec.machine import Ipsec, Policy
 from ..carrier.ipsec.proposals import parse
 from ..l2tp.endpoint import Endpoint
+from .dialer import CONNECTING, IDLE, Dialer
 
 _L2TP = 1701
 
@@ -39,7 +40,7 @@ def policy(config, port):
     return made
 
 
-def secure(node, owner, config, address, port, peer, accept=None):
+def secure_endpoint(node, owner, config, address, port, peer, accept=None):
     """An Endpoint over IPsec; ``owner`` is told what becomes of the SAs.
 
     For a ``peer`` that we call; or, with ``accept`` (TunnelOptions), for those who call. Raises OSError.
@@ -61,4 +62,59 @@ def secure(node, owner, config, address, port, peer, accept=None):
             inlet.carrier = node.shell.open_udp(inlet, address, 0, peer)
         inlet.source = inlet.carrier.source
     ipsec.local = ipsec.natt.carrier.local
+    node.keep(endpoint)
     return endpoint
+
+
+class SecureDialer(Dialer):
+    """A dialer of a tunnel with ``ipsec_psk``: first the SAs, then the SCCRQ, in one flight with IKE's last message."""
+
+    def __init__(self, node, name, config):
+        Dialer.__init__(self, node, name, config)
+        self._endpoint = None
+        self._connected = None  # the address that there may be SAs with
+
+    def stop(self, fault, now):
+        """Close the tunnel, or stop negotiating; it stays closed."""
+        Dialer.stop(self, fault, now)
+        if self.tunnel is None:
+            self._disconnect()
+
+    def connect(self, addr, now):
+        """Make sure of SAs with the LNS; the tunnel is opened when they are there."""
+        config = self.config
+        if self._endpoint is None:
+            self._endpoint = secure_endpoint(
+                self.node, self, config, config["source_address"], config["source_port"], addr
+            )
+        if addr != self._connected:
+            self._disconnect()
+        self._connected = addr
+        self._endpoint.carrier.connect(addr, now)
+
+    def _disconnect(self):
+        if self._connected is not None:
+            self._endpoint.carrier.disconnect(self._connected)
+
+    def on_event(self, name, source, detail, now):
+        """ike-up, ike-renewed, ike-down, ike-fault of IPsec; tunnel-up, tunnel-down."""
+        if name[:4] != "ike-":
+            Dialer.on_event(self, name, source, detail, now)
+        elif name == "ike-up":
+            if self.state == CONNECTING and self.tunnel is None and detail == self.addr:
+                self.node.log("info", self.component, "IPsec is up: " + source.summary(detail))
+                self.open_tunnel(self._endpoint, now)
+        elif name == "ike-renewed":
+            self.node.log("debug", self.component, "IPsec has new keys")
+        elif name == "ike-fault":
+            self.node.fault(self.component, detail[1])
+        elif detail[0] == self.addr and self.tunnel is not None:
+            self.tunnel.lose(detail[1], now)  # there is no way left for a StopCCN
+        elif detail[0] == self.addr and self.state == CONNECTING:
+            self.down(detail[1], now)
+
+    def down(self, fault, now):
+        """The tunnel, or the SAs for it, came to nothing."""
+        if self.state != IDLE and not fault.said:
+            self._disconnect()  # the LNS may have forgotten the SAs: the next time begins anew
+        Dialer.down(self, fault, now)
