@@ -87,6 +87,9 @@ class Store:
     def _current(self, tell):
         """Paths of configuration and secrets that count; an interrupted save is ended, or forgotten."""
         kept = self._manifest()
+        if not self._calm(kept):
+            _touch(self._folder + "store.tmp")
+            kept = self._manifest()
         pair = []
         for name in self._names:
             path = self._folder + name
@@ -103,6 +106,14 @@ class Store:
                 os.remove(path + ".new")
         return pair
 
+    def _calm(self, kept):
+        """True when all is as a save leaves it, or nothing was ever saved."""
+        for name in self._names:
+            path = self._folder + name
+            if _exists(path + ".new") or (_digest(path) != kept["sums"].get(name) if kept else _exists(path + ".bak")):
+                return False
+        return True
+
     def _previous(self):
         """Paths of configuration and secrets as they were before the last save, or None."""
         kept = self._manifest()
@@ -115,9 +126,9 @@ class Store:
                     pair.append(each)
                     break
             else:
-                if wanted or not _exists(path + ".bak"):
+                if wanted or (not pair and not _exists(path + ".bak")):
                     return None
-                pair.append(path + ".bak")
+                pair.append(path + ".bak")  # without a file there were no secrets
         return pair
 
 
@@ -174,6 +185,16 @@ def _digest(path):
 
 def _hex(sums):
     return hexlify(sums.digest()).decode()
+
+
+def _touch(path):
+    """Write something. LittleFS ends a rename that was cut only then; until then it may hide a wrong file."""
+    try:
+        with open(path, "w"):
+            pass
+        os.remove(path)
+    except OSError:  # read-only or full: it stays as it is
+        pass
 
 
 def _exists(path):

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from laclet_mcu.store import load
+from laclet_mcu.store import Store, load
 
 FOLDER = "store-test"
 CLIENT = {"tunnel": {"isp": {"server": "lns.example"}}, "call": {"isp": {"tunnel": "isp", "username": "anna"}}}
@@ -61,3 +61,89 @@ def test_the_checks_are_forgotten():
     assert loaded(CLIENT, SECRETS)[1] == []
     left = [name for name in sys.modules if name in ("laclet.node.config", "laclet.node.schema", "laclet.node.values")]
     assert left == []
+
+
+class Folder:
+    """A folder with a store, removed at the end."""
+
+    def __init__(self):
+        self.said = []
+
+    def __enter__(self):
+        os.mkdir(FOLDER)
+        return self
+
+    def __exit__(self, *_):
+        for name in os.listdir(FOLDER):
+            os.remove(FOLDER + "/" + name)
+        os.rmdir(FOLDER)
+
+    def store(self):
+        return Store(FOLDER + "/config.json")
+
+    def load(self):
+        return self.store().load(self.said.append)
+
+    def write(self, name, text):
+        with open(FOLDER + "/" + name, "w") as file:
+            file.write(text)
+
+
+def other(server):
+    """CLIENT with another server."""
+    tree = json.loads(json.dumps(CLIENT))
+    tree["tunnel"]["isp"]["server"] = server
+    return tree
+
+
+def test_a_saved_configuration_is_loaded_and_the_one_before_is_kept():
+    with Folder() as folder:
+        for server in ("one.example", "two.example"):
+            folder.store().save(other(server), SECRETS)
+        config, problems = folder.load()
+        assert problems == [] and folder.said == []
+        assert config["tunnel"]["isp"]["server"] == [("two.example", 1701)]
+        assert folder.store().read() == (other("two.example"), SECRETS)
+        assert folder.store().read(True) == (other("one.example"), SECRETS)
+
+
+def test_a_damaged_file_is_told_and_the_pair_before_is_taken():
+    for damage in ("", '{"tunnel": {"isp"', '{"tunnel": {"isp": {"server": 5}}}'):
+        with Folder() as folder:
+            folder.store().save(other("one.example"), SECRETS)
+            folder.store().save(other("two.example"), SECRETS)
+            folder.write("config.json", damage)
+            config, problems = folder.load()
+            assert problems == [] and config["tunnel"]["isp"]["server"] == [("one.example", 1701)]
+            assert folder.said[0] == FOLDER + "/config.json: is not as it was saved"
+            assert folder.said[-1] == FOLDER + "/config.json.bak: taken instead"
+            assert len(folder.said) > 2, "and what is wrong with it"
+
+
+def test_what_people_have_changed_is_taken_when_it_is_in_order():
+    with Folder() as folder:
+        folder.store().save(other("one.example"), SECRETS)
+        folder.write("config.json", json.dumps(other("mine.example")))
+        config, problems = folder.load()
+        assert problems == [] and config["tunnel"]["isp"]["server"] == [("mine.example", 1701)]
+        assert folder.said == [FOLDER + "/config.json: is not as it was saved"]
+        folder.store().save(other("two.example"), SECRETS)
+        assert folder.store().read(True)[0] == other("mine.example")
+
+
+def test_only_secrets_changed():
+    with Folder() as folder:
+        folder.store().save(CLIENT, SECRETS)
+        new = {"call": {"isp": {"password": "neu"}}}
+        folder.store().save(CLIENT, new)
+        assert folder.store().read() == (CLIENT, new)
+        assert folder.store().read(True) == (CLIENT, SECRETS)
+
+
+def test_without_a_save_there_is_nothing_before():
+    with Folder() as folder:
+        assert folder.store().read(True) is None
+        folder.store().save(CLIENT, SECRETS)
+        assert folder.store().read(True) is None
+        folder.write("store.json", '{"version": 99}')
+        assert folder.load()[1] == [], "a layout of the future: the files as they are"
