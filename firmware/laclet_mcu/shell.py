@@ -15,7 +15,6 @@ from .udp import Udp, address
 
 _LEVELS = ("error", "warning", "info", "debug")
 _DATAGRAM_MAX = const(2048)  # an MTU of 1500 and all headers, with room for long control messages
-_CHUNK = const(2048)  # octets read from a line at once
 _LONGEST = const(60_000)  # ms; the loop wakes up now and then all the same
 _MASK = const(0x3FFFFFFF)  # ticks.PERIOD - 1
 
@@ -33,8 +32,7 @@ class Shell:
         self._ports = []  # what has a ``stream`` to be polled
         self._wires = []
         self._questions = []  # (host, port, done) for DNS
-        self._rx = frame_buffer(_DATAGRAM_MAX)
-        self._chunk = bytearray(_CHUNK)
+        self._rx = frame_buffer(_DATAGRAM_MAX)  # whatever comes in, from sockets and lines: one thing at a time
         self.random = os.urandom
         self.node = Node(config, self)
 
@@ -172,7 +170,7 @@ class Shell:
         """A wire."""
         from .uart import Wire  # a LAC client or an LNS has none
 
-        wire = Wire(self, options, target, line, self._chunk)
+        wire = Wire(self, options, target, line, self._rx)
         self._wires.append(wire)
         return wire
 

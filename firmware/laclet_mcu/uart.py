@@ -4,7 +4,7 @@ from laclet import ticks
 from micropython import const
 
 _HANG_UP = const(0x18)  # POLLERR | POLLHUP
-_CHUNK_MAX = const(4)  # chunks read before others get their turn
+_READS = const(4)  # reads before others get their turn
 _RETRY = const(1000)  # ms between attempts to open a device that is missing
 _DTR_LOW = const(500)  # ms that a modem sees DTR low
 _BUFFER = const(2048)  # octets that the driver keeps each way: 180 ms at 115200 bit/s
@@ -32,15 +32,15 @@ def open_stream(options):
 class Wire:
     """The device of a line, opened for ever: its octets go to ``target``, what stands in ``line.tx`` to it."""
 
-    def __init__(self, shell, options, target, line, chunk):
-        """``chunk``: the buffer for what is read, shared by all wires of a shell."""
+    def __init__(self, shell, options, target, line, rx):
+        """``rx``: the buffer for what is read, shared with all wires and sockets of a shell."""
         self.stream = None
         self.armed = None  # for Timers
         self._shell = shell
         self._options = options
         self._target = target
         self._line = line
-        self._chunk = chunk
+        self._rx = rx
         self._at = None  # when to open it again, or to raise DTR
         self._full = False  # poll tells when it takes more
         self._missing = False  # it was said that the device is missing
@@ -64,14 +64,14 @@ class Wire:
     def ready(self, events, now):
         """Bring on what has come."""
         stream = self.stream
-        chunk = self._chunk
-        left = _CHUNK_MAX
+        rx = self._rx
+        left = _READS
         while left and stream is self.stream:
             left -= 1
-            n = stream.readinto(chunk)
+            n = stream.readinto(rx)
             if not n:
                 break
-            self._target.receive(chunk, 0, n, now)
+            self._target.receive(rx, 0, n, now)
         if events & _HANG_UP and stream is self.stream:
             self.close()
             self._shell.log("warning", "line", self._options["device"] + " hung up")

@@ -72,3 +72,16 @@ def test_tool_reports_sizes_as_json(tmp_path):
     command = [sys.executable, str(HOME / "tools" / "mpy"), "x64", "--out", str(tmp_path), "--json"]
     sizes = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["x64"]
     assert sizes["laclet/ticks.mpy"] == (tmp_path / "x64/laclet/ticks.mpy").stat().st_size
+
+
+@needs_mpy_cross
+def test_size_of_the_roles_as_json():
+    done = subprocess.run([str(HOME / "tools" / "size"), "--json"], capture_output=True, check=True, timeout=120)
+    result = json.loads(done.stdout)
+    figures = result["figures"]
+    assert result["bench"] == "size" and {target["key"] for target in result["targets"]} <= set(figures)
+    for role in ("lac", "client", "lns"):
+        assert 40_000 < figures[f"{role}_mpy_bytes"] < figures["all_mpy_bytes"]
+        assert figures[f"{role}_rom_heap_bytes"] < figures[f"{role}_heap_bytes"]
+    assert figures["lac_mpy_bytes"] <= 96_000
+    assert figures["lac_rom_heap_bytes"] < 100_000, "a heap of 128K holds it, with room for calls"
