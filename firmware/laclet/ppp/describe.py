@@ -29,6 +29,8 @@ _CODES = (
     "DiscReq",
     "Ident",
     "TimeRem",
+    "ResetReq",
+    "ResetAck",
 )
 _PAP_CODES = (None, "AuthReq", "AuthAck", "AuthNak")
 _CHAP_CODES = (None, "Challenge", "Response", "Success", "Failure")

@@ -1,4 +1,4 @@
-"""All viper code: the twins of the ``…_plain`` functions of ``hdlc``. MicroPython only.
+"""All viper code: the twins of the ``…_plain`` functions of ``hdlc`` and ``crypto.rc4``. MicroPython only.
 
 Viper checks no bounds: callers hand in ranges that lie inside their buffers, and the runs below are cut so that writes
 stay inside. Its ints have 32 bits on boards, and the arithmetic here needs no more.
