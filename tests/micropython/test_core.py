@@ -44,7 +44,7 @@ def rom(tmp_path_factory):
 def run(rom, *files, heap="128K"):
     """Run test files in one MicroPython process; returns the finished process."""
     command, environment = launch.command(heap, rom, module="run")
-    # The helpers that test files import stand beside them, or in tests/sim (``from sim.net import …``).
+    # What test files import stands beside them, or in tests/sim (``from sim.net import …``).
     paths = [str(RUNNER), "/rom", *(f"/rom/{Path(name).name}" for name in FOLDERS), ".frozen"]
     environment["MICROPYPATH"] = ":".join(paths)
     command += map(str, files)
@@ -63,10 +63,10 @@ def test_core_file(rom, file):
 def test_runner_reports(rom, tmp_path):
     """A failure, an error at import and a file without tests are failures; the others still run."""
     good, bad, broken, empty = (tmp_path / f"test_{name}.py" for name in ("good", "bad", "broken", "empty"))
-    good.write_text("def test_one():\n    assert 1\ndef helper():\n    assert 0\n")
+    good.write_text("def test_one():\n    assert 1\ndef other():\n    assert 0\n")
     bad.write_text("def test_two():\n    assert 1 == 2, 'two'\n")
     broken.write_text("import no_such_module\n")
-    empty.write_text("def helper():\n    pass\n")
+    empty.write_text("def other():\n    pass\n")
     done = run(rom, good)
     assert done.returncode == 0 and "test_good.test_one ok" in done.stdout
     done = run(rom, bad, broken, good)
