@@ -77,6 +77,9 @@ class LacCall:
         """Give back the line."""
         if self._wire is not None:
             self._wire.close()
+        for machine in (self, self.line, self.modem):
+            if machine is not None:
+                self.node.timers.forget(machine)
 
     def poll_at(self):
         """When the modem dials again."""

@@ -163,6 +163,12 @@ class Node:
                 status["drops"][reason] = status["drops"].get(reason, 0) + endpoint.drops[reason]
         return status
 
+    def forget_call(self, name):
+        """The next reload makes this call anew, whatever its section says: its interface could not be had."""
+        calls = dict(self.config["call"])
+        calls[name] = dict(calls[name], ifname=None, anew=True)
+        self.config = dict(self.config, call=calls)
+
     # -- for dialers, calls and the LNS ---------------------------------------------------------------
 
     def adopt(self, machine, owner):
