@@ -178,8 +178,9 @@ def check(tree, on_board=False):
     """``(config, problems)`` of a tree with the secrets merged in.
 
     ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "log":
-    {...}}`` with every key of every section, defaults filled in, values as the schema's kinds say. A call with a line
-    holds ``tunnel`` and ``line`` only; one without has ``line`` None. With problems, ``config`` is not to be used.
+    {...}, "hooks": {...}, "metrics": {...}}`` with every key of every section, defaults filled in, values as the
+    schema's kinds say. A call with a line holds ``tunnel`` and ``line`` only; one without has ``line`` None. With
+    problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
     config = {}

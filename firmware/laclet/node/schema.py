@@ -88,6 +88,8 @@ _IPSEC = (
         0,
         "ESP proposals, like aes128-sha256 or aes128gcm16; a group at the end is PFS. Default: AES.",
     ),
+    ("ipsec_ikelifetime", "int", (60, 500000), 28800, 0, "Seconds until IKE is negotiated anew."),
+    ("ipsec_salifetime", "int", (60, 500000), 3600, 0, "Seconds until ESP gets new keys."),
     ("ipsec_forceencaps", "bool", None, False, 0, "Put ESP in UDP even where there is no NAT."),
     ("ipsec_aggressive", "bool", None, False, 0, "Aggressive mode: faster, but it shows a hash of the key."),
     ("ipsec_id", "text", (1, 128), None, 0, "Who we say we are in IKE: address, name, @name, keyid:group."),
@@ -230,6 +232,28 @@ SECTIONS = (
             ("json", "bool", None, False, LINUX, "One JSON object a line."),
         ),
         "What is logged.",
+    ),
+    (
+        "hooks",
+        False,
+        (
+            (
+                "directory",
+                "text",
+                (1, 128),
+                "/etc/laclet",
+                LINUX,
+                "Where ip-up.d and ip-down.d are; their programs are run as those of /etc/ppp.",
+            ),
+            ("timeout", "seconds", (1, 600), 30, LINUX, "Time one program has."),
+        ),
+        "Programs that are run when an interface comes up and goes down.",
+    ),
+    (
+        "metrics",
+        False,
+        (("listen", "hosts", 9401, None, LINUX, "Addresses to serve /metrics at. Default: none."),),
+        "Counters for Prometheus.",
     ),
 )
 
