@@ -45,7 +45,7 @@ def test_pppd_believes_us(lab, lns, here, auth):
         assert server.up()[1:] == (peer, own)
         assert_passes(here, own, lns, peer)
         assert service.faults() == []
-        asked = {"mschap": "MS>", "mschap-v2": "MS-v2>", "eap": "auth eap>"}[auth]
+        asked = {"mschap": "MS>", "mschap-v2": "MS-v2>", "eap": "MD5-Challenge"}[auth]
         assert asked in server.pppd_text()
 
 
@@ -59,6 +59,8 @@ def test_we_believe_pppd(cpe, here, auth):
         service.up()
         assert_passes(cpe, own, here, peer)
         assert service.faults() == []
+        if auth == "eap":
+            assert "MSCHAPv2 Success" in caller.pppd_text()
 
 
 @pytest.mark.parametrize("auth", STRONG)
@@ -94,7 +96,7 @@ def test_traffic_to_pppd_is_encrypted(lab, lns, here, bits):
     assert_encrypted(capture, here)
 
 
-@pytest.mark.parametrize("auth", ["mschap", "mschap-v2"])
+@pytest.mark.parametrize("auth", STRONG)
 def test_traffic_from_pppd_is_encrypted(lab, cpe, here, auth):
     need("xl2tpd", "pppd")
     with (
