@@ -29,14 +29,14 @@ class NoInterface:
     name = None
 
     def __init__(self, fault):
-        self._fault = fault
+        self.fault = fault
 
     def receive_ip(self, buf, start, end, now):
         """Nobody is there."""
 
     def up(self, settings, peer, now):
         """Send the peer away."""
-        return self._fault
+        return self.fault
 
     def up6(self, settings, now):
         """Nor for IPv6."""

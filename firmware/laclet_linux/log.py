@@ -11,9 +11,13 @@ class Log:
     """``log(level, component, text)``, from any thread; levels beyond ``level`` are left out."""
 
     def __init__(self, level="info", as_json=False, stream=None):
+        self._stream = stream or sys.stderr
+        self.set(level, as_json)
+
+    def set(self, level, as_json):
+        """From now on."""
         self._wanted = LEVELS[: LEVELS.index(level) + 1]
         self._as_json = as_json
-        self._stream = stream or sys.stderr
 
     def __call__(self, level, component, text):
         if level not in self._wanted:

@@ -48,6 +48,11 @@ class RouteTable:
         else:
             self._do(self._netlink.addr, "add", index=index, local=local, address=remote, prefixlen=32)
 
+    def counters(self, index):
+        """``(bytes sent into the interface, bytes received from it)``, by the kernel's count."""
+        counted = self._do(self._netlink.link, "get", index=index)[0].get_attr("IFLA_STATS64")
+        return counted["tx_bytes"], counted["rx_bytes"]
+
     def quiet6(self, name):
         """Let the kernel invent no IPv6 address for an interface: the link's own end decides on it."""
         _set6(name, "addr_gen_mode", "1")

@@ -5,14 +5,17 @@ import signal
 import socket
 import time
 
-from laclet import __version__, fault
-from laclet.node.dialer import FAILED, HOLDOFF, IDLE
+from laclet import __version__, fault, ticks
+from laclet.node.dialer import FAILED, HOLDOFF, IDLE, UP
 from laclet.node.node import Node
 
-from . import udp
+from . import keys, udp
 from .control import Control
+from .hooks import Hooks
 from .interface import EchoInterface, NoInterface
 from .loop import Loop, now_ms
+from .metrics import Metrics, page
+from .notify import Notify
 from .plane.tun import open_tun
 from .tty import Tty
 from .tun import TunInterface
@@ -43,34 +46,38 @@ _STOP_LOOK = 50  # ms between looks whether all has been closed
 class Service:
     """A node in the foreground. ``config`` as node.config.check() returns it, ``log`` as in ``log.py``.
 
+    ``load()`` reads the configuration again: ``(config, problems)``, texts; None where there is no file to read.
     Also the node's shell: see docs/architecture.md.
     """
 
-    def __init__(self, name, config, log):
+    def __init__(self, name, config, log, load=None):
         self.name = name
         self.log = log
         self.random = os.urandom
         self.address_text = udp.address_text
         self.hostname = socket.gethostname
+        self.on_keys = keys.exporter()
         self.node = None
         self._config = config
+        self._load = load
         self._loop = Loop()
+        self._notify = Notify(self._loop, self._summary)
+        self._hooks = Hooks(config["hooks"]["directory"], config["hooks"]["timeout"], self._say("hooks"))
+        self._metrics = None
         self._control = None
         self._routes = None
         self._names = None
-        self._wires = []
+        self._wires = {}  # SerialLine -> Tty
         self._interfaces = []  # of calls, while the node is being made; from then on they are the node's
         self._started = time.monotonic()
         self._exit = OK
         self._stopping = False
-        # Only a service that may give up some day has to look whether it has.
-        self._gives_up = config["lns"] is None and any(
-            not tunnel["redial"] or tunnel["max_redials"] for tunnel in config["tunnel"].values()
-        )
+        self._gives_up = _may_give_up(config)
 
     def run(self):
         """Serve until stopped; the exit code."""
-        handlers = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        handlers = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
+        handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._on_hangup if self._load else self._on_signal)
         try:
             if not self._start():
                 return OPEN_FAILED
@@ -97,25 +104,30 @@ class Service:
             self._cannot(fault.INTERFACE, _words(error), "it takes root, or CAP_NET_ADMIN and /dev/net/tun")
             return False
         try:
+            self._metrics = Metrics(self._loop, self._config["metrics"]["listen"] or (), page(self.status))
             self.node.start(now_ms())
         except OSError as error:
             self._cannot(fault.UDP, str(error), "choose another address or port")
             return False
+        self._notify.start()
         return True
 
     def _make_node(self):
-        """The node with the interfaces of its calls; an LNS is tried out now, not when the first caller is there."""
-        lns = self._config["lns"]
+        """The node with the interfaces of its calls."""
+        self._try_interfaces(self._config["lns"])
+        return Node(self._config, self)
+
+    def _try_interfaces(self, lns):
+        """Whether an LNS can have interfaces is tried out now, not when the first caller is there."""
         if lns is not None and lns["interface"] == "tun":
             self._tun_tools()
             open_tun("laclet%d", False).close()
-        return Node(self._config, self)
 
     def _cannot(self, layer, cause, hint=""):
         self.log("error", "service", str(fault.Fault(layer, cause, "", hint)))
 
     def _close(self):
-        for each in (self.node, self._routes, self._names, self._control):
+        for each in (self.node, self._metrics, self._routes, self._names, self._hooks, self._control, self._notify):
             if each is not None:
                 each.close()
         self._loop.close()
@@ -133,7 +145,7 @@ class Service:
     def settle(self, now):
         """After every batch: events to their owners, octets to their lines."""
         self.node.settle(now)
-        for wire in self._wires:
+        for wire in self._wires.values():
             wire.flush(now)
         if self._gives_up and not self._stopping:
             self._look_whether_it_gave_up(now)
@@ -154,7 +166,7 @@ class Service:
 
     def open_line(self, options, target, line):
         wire = Tty(self._loop, options, target, line, self._say("line"))
-        self._wires.append(wire)
+        self._wires[line] = wire
         return wire
 
     def open_interface(self, options, link):
@@ -162,14 +174,21 @@ class Service:
             return EchoInterface(link)
         try:
             routes, names = self._tun_tools()
-            interface = TunInterface(self._loop, options, link, routes, names, self._say("interface"))
+            hooks = self._hooks.of_call(self._ipparam(options), link)
+            interface = TunInterface(self._loop, options, link, routes, names, self._say("interface"), hooks)
         except OSError as error:
             if self.node is None:  # of a call in the configuration: there is no service without it
                 raise
-            return NoInterface(fault.Fault(fault.INTERFACE, f"the caller is sent away: {_words(error)}"))
+            who = "the caller is sent away: " if self._ipparam(options) == "lns" else ""
+            return NoInterface(fault.Fault(fault.INTERFACE, who + _words(error)))
         if self.node is None:
             self._interfaces.append(interface)
         return interface
+
+    def _ipparam(self, options):
+        """What hooks are told of whose interface it is: the name of the call, or lns."""
+        calls = self._config["call"]
+        return next((name for name in calls if calls[name] is options), "lns")
 
     def _tun_tools(self):
         """The route table and the name servers, made when first needed: pyroute2 takes a while to load."""
@@ -197,8 +216,10 @@ class Service:
         if do == "stop":
             self._stop(OK, now)
             return {"ok": True}
+        if do == "reload":
+            return self._reload(now)
         if do not in ("up", "down"):
-            return {"ok": False, "error": "no such command; there are status, up, down and stop"}
+            return {"ok": False, "error": "no such command; there are status, up, down, reload and stop"}
         name = command.get("name")
         dialers = self.node.dialers
         if name is not None and name not in dialers:
@@ -215,6 +236,61 @@ class Service:
         elif not up:
             dialer.stop(fault.Fault(fault.TUNNEL, "taken down"), now)
 
+    def _reload(self, now):
+        """Read the configuration again, and take it if it is good: the answer to the command."""
+        if self._load is None or self._stopping:
+            return _refusal("it is stopping" if self._stopping else "it was started without a file")
+        self._notify.reloading()
+        try:
+            config, problems = self._load()
+            if not problems:
+                problems = self._try_all(config)
+            if problems:
+                for each in problems:
+                    self.log("error", "reload", each)
+                return _refusal("nothing has changed\n" + "\n".join(problems))
+            return self._take(config, now)
+        finally:
+            self._notify.reloaded()
+
+    def _try_all(self, config):
+        """What this machine does not grant, before anything is closed."""
+        try:
+            self._try_interfaces(config["lns"])
+            if config["metrics"] != self._config["metrics"]:
+                metrics = Metrics(self._loop, config["metrics"]["listen"] or (), page(self.status))
+                self._metrics.close()
+                self._metrics = metrics
+        except OSError as error:
+            return [_words(error)]
+        return []
+
+    def _take(self, config, now):
+        """What has changed begins anew."""
+        self._config = config
+        self._gives_up = _may_give_up(config)
+        self.log.set(config["log"]["level"], config["log"]["json"])
+        self._hooks.directory = config["hooks"]["directory"]
+        self._hooks.timeout = config["hooks"]["timeout"]
+        changes, problem = self.node.reload(config, now)
+        lines = [call.line for call in self.node.calls.values() if hasattr(call, "line")]
+        self._wires = {line: self._wires[line] for line in self._wires if line in lines}
+        faults = [problem] if problem is not None else []
+        for name, call in self.node.calls.items():
+            if isinstance(getattr(call, "interface", None), NoInterface):
+                faults.append(call.interface.fault)
+                self.node.forget_call(name)  # the next reload tries again
+        for each in changes:
+            self.log("info", "reload", each)
+        for each in faults:
+            self.log("error", "reload", str(each))
+        if faults:
+            return _refusal("\n".join(map(str, faults)))
+        return {"ok": True, "changes": changes}
+
+    def _on_hangup(self, number, frame):
+        self._loop.from_thread(self._reload)
+
     def _on_signal(self, number, frame):
         self._loop.from_thread(lambda now: self._stop(USER_REQUEST, now))
 
@@ -226,6 +302,7 @@ class Service:
         self._stopping = True
         self._exit = code
         self.log("info", "service", "stopping")
+        self._notify.stopping()
         self.node.stop(now)
         self._look_for_the_end(now)
 
@@ -254,6 +331,10 @@ class Service:
         for name, call in self.node.calls.items():
             status["calls"][name].pop("since", None)  # a tick of the core's clock says nothing outside
             status["calls"][name].update(_interface_status(getattr(call, "interface", None)))
+        for name, dialer in self.node.dialers.items():
+            tunnel = dialer.tunnel
+            heard = ticks.diff(now_ms(), tunnel.heard) / 1000 if tunnel is not None and dialer.state == UP else None
+            status["tunnels"][name]["heard"] = heard  # seconds ago
         status["name"] = self.name
         status["version"] = __version__
         status["pid"] = os.getpid()
@@ -264,13 +345,33 @@ class Service:
         ]
         return status
 
+    def _summary(self):
+        """One line for the service manager."""
+        calls = [call.status()["state"] for call in self.node.calls.values()]
+        words = [f"{calls.count('up')} of {len(calls)} calls up"] if calls else []
+        if self.node.lns is not None:
+            words.append(f"{len(self.node.lns.callers)} callers")
+        return ", ".join(words)
+
+
+def _refusal(error):
+    return {"ok": False, "error": error}
+
+
+def _may_give_up(config):
+    """Only a service that may give up some day has to look whether it has."""
+    return config["lns"] is None and any(
+        not tunnel["redial"] or tunnel["max_redials"] for tunnel in config["tunnel"].values()
+    )
+
 
 def _interface_status(interface):
     """Name and age of a call's interface, if it has one."""
     if interface is None or interface.name is None:
         return {}
     since = interface.since
-    return {"interface": interface.name, "up_for": round(time.monotonic() - since, 1) if since is not None else None}
+    up_for = round(time.monotonic() - since, 1) if since is not None else None
+    return {"interface": interface.name, "up_for": up_for, "drops": interface.drops}
 
 
 def _gave_up(call):

@@ -18,11 +18,11 @@ _BATCH = 64  # packets read before others get their turn
 class TunInterface:
     """A TUN interface joined to ``link``. ``options``: a checked section [call.NAME]; [lns] has no routes.
 
-    ``routes`` is the shell's RouteTable, ``names`` its NameServers; ``log(level, text)``. Raises OSError when
-    the interface cannot be made.
+    ``routes`` is the shell's RouteTable, ``names`` its NameServers; ``log(level, text)``; ``hooks`` a CallHooks, or
+    None. Raises OSError when the interface cannot be made.
     """
 
-    def __init__(self, loop, options, link, routes, names, log):
+    def __init__(self, loop, options, link, routes, names, log, hooks=None):
         self.drops = {}
         self._loop = loop
         self._options = options
@@ -30,6 +30,8 @@ class TunInterface:
         self._routes = routes
         self._names = names
         self._log = log
+        self._hooks = hooks
+        self._counted = (0, 0)  # bytes before it came up
         self._pinned = None  # the LNS's address, while it has a route of its own
         self.since = None  # when it came up, on the monotonic clock in seconds
         self._buf = frame_buffer(_SIZE)
@@ -56,6 +58,9 @@ class TunInterface:
         self.since = time.monotonic()
         try:
             self._configure(settings, peer)
+            if self._hooks is not None:
+                self._counted = self._routes.counters(self._index)
+                self._hooks.up(self.name, settings)
         except OSError as error:
             self.down()
             return Fault(INTERFACE, f"{self.name}: {error.strerror}")
@@ -72,8 +77,11 @@ class TunInterface:
         """The link is down: take everything back."""
         if self.since is None:
             return
+        seconds = int(time.monotonic() - self.since)
         self.since = None
         self._names.clear(self.name)
+        if self._hooks is not None:
+            self._tell_hooks(seconds)
         for undo, argument in ((self._routes.down, self._index), (self._routes.unpin, self._pinned)):
             try:
                 undo(argument)
@@ -108,6 +116,15 @@ class TunInterface:
         """True when the routes into the link would take ``address`` along."""
         options = self._options
         return options.get("default_route") or any(_holds(network, address) for network in options.get("routes", ()))
+
+    def _tell_hooks(self, seconds):
+        sent, received = self._counted
+        try:
+            now_sent, now_received = self._routes.counters(self._index)
+        except OSError as error:
+            self._log("warning", f"{self.name}: {error.strerror}")
+            now_sent, now_received = self._counted
+        self._hooks.down(seconds, now_sent - sent, now_received - received)
 
     def _say(self, text):
         if text:

@@ -88,12 +88,22 @@ def run(file: Path, name: str | None, log_level: str | None, log_json: bool) -> 
     """
     from .config import load
 
-    loaded = load(file)
+    def read():
+        loaded = load(file)
+        if not loaded.errors:
+            log = loaded.config["log"]
+            log.update(level=log_level or log["level"], json=log_json or log["json"])
+        return loaded
+
+    def reread():
+        loaded = read()
+        return loaded.config, [str(finding) for finding in loaded.errors]
+
+    loaded = read()
     _report(loaded)
     if loaded.errors:
         sys.exit(CONFIG_INVALID)
-    log = loaded.config["log"]
-    _serve(name or file.stem, loaded.config, log_level or log["level"], log_json or log["json"], sys.stderr)
+    _serve(name or file.stem, loaded.config, sys.stderr, reread)
 
 
 @main.command()
@@ -136,7 +146,8 @@ def lns(listen, users, user_file, auth, secret_file, address, pool, dns, interfa
         for path, what, mend in problems:
             click.echo(f"laclet: --{path[1].replace('_', '-') if len(path) > 1 else 'user'}: {what}; {mend}", err=True)
         sys.exit(CONFIG_INVALID)
-    _serve(name, checked, log_level, as_json, sys.stdout if as_json else sys.stderr)
+    checked["log"].update(level=log_level, json=as_json)
+    _serve(name, checked, sys.stdout if as_json else sys.stderr)
 
 
 def _user(line: str) -> tuple[str, str]:
@@ -156,13 +167,14 @@ def _auth(given: str | None, users: dict) -> list[str]:
     return [] if given == "none" else [word.strip() for word in given.split(",")]
 
 
-def _serve(name: str, checked: dict, level: str, as_json: bool, stream) -> None:
+def _serve(name: str, checked: dict, stream, load=None) -> None:
     if sys.platform != "linux":
         fail("services run on Linux only")
     from laclet_linux.log import Log
     from laclet_linux.service import Service
 
-    sys.exit(Service(name, checked, Log(level, as_json, stream)).run())
+    log = checked["log"]
+    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream), load).run())
 
 
 @main.command()
@@ -203,6 +215,32 @@ def up(service: str, tunnel: str | None) -> None:
 def down(service: str, tunnel: str | None) -> None:
     """Close TUNNEL of a running SERVICE, or all of its tunnels, until "laclet up"."""
     _command(service, {"do": "down", "name": tunnel})
+
+
+@main.command()
+@click.argument("name", required=False)
+def reload(name: str | None) -> None:
+    """Let running services, or the one called NAME, read their files again.
+
+    What has changed is made anew, all else goes on. A file that is wrong changes nothing.
+    """
+    from laclet_linux.control import running
+
+    names = [name] if name else running()
+    if not names:
+        fail("no service is running")
+    failed = False
+    for each in names:
+        try:
+            answer = _ask(each, {"do": "reload"})
+        except OSError as error:
+            answer = {"ok": False, "error": _absent(error)}
+        for line in answer.get("changes", ()) or (["nothing has changed"] if answer["ok"] else ()):
+            click.echo(f"{each}: {line}")
+        if not answer["ok"]:
+            failed = True
+            click.echo(f"laclet: {each}: {answer['error']}", err=True)
+    sys.exit(FAILURE if failed else 0)
 
 
 @main.command()
