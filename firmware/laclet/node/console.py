@@ -1,0 +1,606 @@
+"""The console of a board, sans I/O: lines for people, with Tab and ``?``; a JSON object a line for tools.
+
+A candidate is edited with set and delete; nothing else changes before ``commit``. Secrets are never shown.
+
+The owner gives a ``host``:
+
+``write(text)``             to the terminal
+``running()``               ``(tree, secrets)`` that run now; ``previous()`` those of before the last save, or None
+``apply(config, now)``      run this checked configuration from now on
+``save(tree, secrets)``     keep both over a restart; raises OSError
+``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, or raises ``Refused``
+``status()`` ``stats()``    plain values; ``log()`` the last lines
+"""
+
+import json
+
+from .. import ticks
+from .config import check, hide, is_secret, merge
+from .schema import LINUX, SECTIONS, section
+from .values import LIST_KINDS, Wrong, check_value, clip, dotted, is_plain, nearest
+
+LINE_MAX = 512  # characters of a line
+_HISTORY = 8  # lines kept
+_CONFIRM_MAX = 60  # minutes; ticks wrap after days
+_MINUTE = 60_000  # ms
+_PROMPT = "laclet> "
+
+# What the owner does: (usage, help).
+ACTS = {
+    "connect": ("connect [TUNNEL]", "dial"),
+    "disconnect": ("disconnect [TUNNEL]", "hang up, and stay so"),
+    "ping": ("ping ADDRESS", "send an ICMP echo through a call"),
+    "reboot": ("reboot", "restart the board"),
+    "factory-reset": ("factory-reset yes", "forget the configuration, and restart"),
+}
+_SHOW = {
+    "config": "what commit would make run, secrets hidden",
+    "log": "the last lines of the log",
+    "stats": "memory and drops",
+    "status": "tunnels and calls",
+}
+
+
+class Refused(Exception):
+    """One line that says what is wrong and what is allowed; ``column`` counts from 1, or is 0."""
+
+    def __init__(self, what, mend="", column=0):
+        super().__init__(what + ("; " + mend if mend else ""))
+        self.column = column
+
+    def text(self):
+        """For people."""
+        return ("column %d: " % self.column if self.column else "") + self.args[0]
+
+
+def split(line):
+    """``[(column, word), ...]`` of a line; columns count from 1."""
+    found = []
+    at = None
+    for i in range(len(line) + 1):
+        if i < len(line) and line[i] not in " \t":
+            at = i if at is None else at
+        elif at is not None:
+            found.append((at + 1, line[at:i]))
+            at = None
+    return found
+
+
+def _allowed(word, names):
+    hint = nearest(word, names)
+    return "did you mean %s?" % hint if hint else "allowed: " + ", ".join(sorted(names))
+
+
+def _rows(name):
+    return {row[0]: row for row in section(name)[2]}
+
+
+def locate(text, column):
+    """``(path, row)`` of a dotted path; ``row`` of the schema is None when it ends at a section. Raises Refused."""
+    parts = text.split(".")
+    path = ()
+    names = [row[0] for row in SECTIONS if row[0]] + list(_rows(""))
+    for i in range(len(parts)):
+        part = parts[i]
+        here = column + len(".".join(parts[:i])) + (1 if i else 0)
+        found = section(parts[0]) if i else None
+        if i and found is None:
+            raise Refused(parts[0] + " has no keys", "write " + parts[0], here)
+        many = found is not None and found[1]
+        if i == 1 and many:
+            if not is_plain(part) or not 1 <= len(part) <= 32:
+                raise Refused("is no name for a section", "use 1 to 32 letters, digits, - and _", here)
+            path += (part,)
+            continue
+        if i:
+            names = list(_rows(parts[0]))
+        if part not in names or not part:
+            raise Refused(
+                "no such key: " + clip(part) if i else "no such section: " + clip(part), _allowed(part, names), here
+            )
+        path += (part,)
+        row = _rows(parts[0] if i else "").get(part)
+        if row is not None:
+            rest = ".".join(parts[i + 1 :])
+            if not rest:
+                return path, row
+            if row[1] != "secrets":
+                raise Refused(part + " has no keys", "write " + dotted(path), here + len(part) + 1)
+            return path + (rest,), row
+    return path, None
+
+
+def parse_value(row, path, text, column):
+    """The value that ``text`` means for a key of the schema; raises Refused."""
+    kind = row[1]
+    value = text
+    if text[:1] in ('"', "["):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise Refused("is no JSON", "look for a quote or a comma too many or too few", column) from None
+    elif kind == "bool":
+        value = {"true": True, "false": False}.get(text, text)
+    elif kind in ("int", "seconds"):
+        try:
+            value = float(text) if "." in text else int(text)
+        except ValueError:
+            pass
+    elif kind in LIST_KINDS:
+        value = [text] if kind == "texts" else text.replace(",", " ").split()
+    return fit(row, path, value, column)
+
+
+def fit(row, path, value, column):
+    """``value`` when it fits the key; raises Refused."""
+    kind = row[1]
+    if row[4] & LINUX:
+        raise Refused("works on Linux only", "leave it out", column)
+    if kind == "secrets" and path[-1] != row[0]:
+        kind = "secret"
+    try:
+        check_value(kind, value, row[2])
+    except Wrong as wrong:
+        raise Refused(wrong.what, wrong.mend, column) from None
+    return value
+
+
+def lookup(tree, path):
+    """What stands at ``path``, or None."""
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return None
+        tree = tree[part]
+    return tree
+
+
+def put(tree, path, value):
+    """Set ``path`` to ``value``; None removes it, and sections that are empty then."""
+    if len(path) == 1:
+        if value is None:
+            tree.pop(path[0], None)
+        else:
+            tree[path[0]] = value
+        return
+    below = tree.setdefault(path[0], {})
+    put(below, path[1:], value)
+    if value is None and not below:
+        del tree[path[0]]
+
+
+def flat(tree, path=()):
+    """``[(path, value), ...]`` of all keys, sorted; of lists and scalars."""
+    if not isinstance(tree, dict):
+        return [(path, tree)]
+    out = []
+    for key in sorted(tree):
+        out += flat(tree[key], path + (key,))
+    return out
+
+
+def _copy(tree):
+    return {key: _copy(tree[key]) for key in tree} if isinstance(tree, dict) else tree
+
+
+class Console:
+    """One console; ``receive`` what is typed. A machine with a deadline: of ``commit confirm``."""
+
+    def __init__(self, host):
+        self.armed = None  # for Timers
+        self._host = host
+        self._tree, self._secrets = host.running()  # committed
+        self._new = None  # the candidate: (tree, secrets)
+        self._discard()
+        self._before = None  # committed before that
+        self._unsaved = False
+        self._confirm_at = None
+        self._line = ""
+        self._utf = b""  # bytes of a character that is not complete
+        self._history = []
+        self._place = 0  # in the history
+        self._escape = 0  # 1 after ESC, 2 after ESC [
+        self._long = False  # the line was too long, and is refused
+        self._cr = False
+
+    def start(self):
+        """Say the first words."""
+        self._host.write("laclet console; ? for help, Ctrl-C to leave\n" + _PROMPT)
+
+    # -- the line -------------------------------------------------------------------------------------
+
+    def receive(self, data, now):
+        """Bytes from the terminal."""
+        for octet in data:
+            if octet == 10 and self._cr:
+                self._cr = False
+                continue
+            self._cr = octet == 13
+            if self._escape:
+                self._escaped(octet)
+            elif octet in (10, 13):
+                self._enter(now)
+            else:
+                self._key(octet)
+
+    def _key(self, octet):
+        if octet == 27:
+            self._escape = 1
+        elif octet in (8, 127):
+            if self._line:
+                self._line = self._line[:-1]
+                self._echo("\b \b")
+        elif octet == 21:  # Ctrl-U
+            self._replace("")
+        elif octet == 9:
+            self._complete()
+        elif octet == 63 and self._asks():
+            self._host.write("?\n" + "".join(["  " + line + "\n" for line in self.help(self._line)]))
+            self._host.write(_PROMPT + self._line)
+        elif octet >= 128:
+            self._character(octet)
+        elif octet >= 32:
+            self._type(chr(octet))
+
+    def _character(self, octet):
+        """One byte of a character in UTF-8."""
+        self._utf += bytes((octet,))
+        try:
+            self._type(self._utf.decode())
+        except UnicodeError:
+            if len(self._utf) < 4:
+                return
+        self._utf = b""
+
+    def _type(self, text):
+        if len(self._line) >= LINE_MAX:
+            self._long = True
+            return
+        self._line += text
+        self._echo(text)
+
+    def _echo(self, text):
+        if self._line[:1] != "{":  # tools want no echo
+            self._host.write(text)
+
+    def _escaped(self, octet):
+        if self._escape == 1 and octet == 91:
+            self._escape = 2
+            return
+        step = {65: -1, 66: 1}.get(octet) if self._escape == 2 else None
+        self._escape = 0
+        if step and 0 <= self._place + step <= len(self._history):
+            self._place += step
+            self._replace(self._history[self._place] if self._place < len(self._history) else "")
+
+    def _replace(self, line):
+        self._host.write("\b \b" * len(self._line) + line)
+        self._line = line
+
+    def _asks(self):
+        """True where ``?`` asks for help: not in a value."""
+        found = split(self._line)
+        return self._line[:1] != "{" and not (
+            found and found[0][1] == "set" and len(found) + self._line.endswith(" ") > 2
+        )
+
+    def _enter(self, now):
+        line = self._line
+        self._line = ""
+        refused = self._long
+        self._long = False
+        if line[:1] == "{":
+            self._host.write(json.dumps(self.request(line, refused, now)) + "\n")
+            return
+        self._host.write("\n")
+        if line.strip():
+            self._remember(line)
+        try:
+            if refused:
+                raise Refused("the line is too long", "use at most %d characters" % LINE_MAX, LINE_MAX + 1)
+            for said in self.execute(line, now):
+                self._host.write(said + "\n")
+        except Refused as error:
+            self._host.write("error: " + error.text() + "\n")
+        self._host.write(_PROMPT)
+
+    def _remember(self, line):
+        found = split(line)
+        try:
+            secret = found[0][1] == "set" and is_secret(locate(found[1][1], 0)[0])
+        except (Refused, IndexError):
+            secret = found[0][1] == "set"  # it may have been meant to be one
+        if not secret:
+            self._history = (self._history + [line])[-_HISTORY:]
+        self._place = len(self._history)
+
+    # -- tools ----------------------------------------------------------------------------------------
+
+    def request(self, line, refused, now):
+        """The answer to ``{"id": …, "do": "a command", "value": …}``: ``{"id", "ok", "out" or "data" or "error"}``."""
+        answer = {"id": None, "ok": False}
+        try:
+            if refused:
+                raise Refused("the line is too long", "use at most %d characters" % LINE_MAX, LINE_MAX + 1)
+            try:
+                asked = json.loads(line)
+            except ValueError:
+                raise Refused("is no JSON", 'write {"id": 1, "do": "show status"}', 1) from None
+            answer["id"] = asked.get("id")
+            if not isinstance(asked.get("do"), str):
+                raise Refused("do is missing", 'write {"id": 1, "do": "show status"}')
+            found = split(asked["do"])
+            words = [word for _, word in found]
+            if words[:1] == ["set"] and len(words) == 2 and "value" in asked:
+                path, row = self._key_at(found[1])
+                self._put(path, fit(row, path, asked["value"], 0))
+            elif words in (["show"], ["show", "status"]):
+                answer["data"] = self._host.status()
+            elif words == ["show", "stats"]:
+                answer["data"] = self._host.stats()
+            elif words == ["show", "config"]:
+                answer["data"] = hide(merge(*self._new)[0])
+            else:
+                answer["out"] = self.execute(asked["do"], now)
+            answer["ok"] = True
+        except Refused as error:
+            answer["error"] = error.args[0]
+            if error.column:
+                answer["column"] = error.column
+        return answer
+
+    # -- commands -------------------------------------------------------------------------------------
+
+    def execute(self, line, now):
+        """Lines that a command says; raises Refused."""
+        found = split(line)
+        if not found:
+            return []
+        column, word = found[0]
+        command = self._COMMANDS.get(word)
+        if command is None and word not in ACTS:
+            raise Refused("no such command: " + clip(word), _allowed(word, list(self._COMMANDS) + list(ACTS)), column)
+        usage, most = (command[0], command[3]) if command else (ACTS[word][0], 1)
+        if len(found) - 1 > most:
+            raise Refused("too many words", "write " + usage, found[most + 1][0])
+        if command is None:
+            return self._host.act(word, [each for _, each in found[1:]], now)
+        return command[2](self, line, found, now)
+
+    def _show(self, line, found, now):
+        word = found[1][1] if len(found) > 1 else "status"
+        if word not in _SHOW:
+            raise Refused("cannot show " + clip(word), _allowed(word, _SHOW), found[1][0])
+        if word == "config":
+            return _lines(hide(merge(*self._new)[0])) or ["nothing is configured"]
+        if word == "log":
+            return self._host.log()
+        return _lines(self._host.status() if word == "status" else self._host.stats())
+
+    def _key_at(self, found):
+        path, row = locate(found[1], found[0])
+        if row is None:
+            name = path[0] if len(path) > 1 or not section(path[0])[1] else None
+            keys = ", ".join(sorted(_rows(name))) if name else "NAME"
+            raise Refused(dotted(path) + " is a section", "go on with a dot and one of: " + keys, found[0])
+        return path, row
+
+    def _put(self, path, value):
+        tree, secrets = self._new
+        if not is_secret(path):
+            put(tree, path, value)
+            return
+        put(secrets, path, value)
+        put(tree, path, None)  # it may have stood in the main file, where the section has to be
+        where = path[: 2 if section(path[0])[1] else 1]
+        if lookup(tree, where) is None:
+            put(tree, where, {})
+
+    def _set(self, line, found, now):
+        if len(found) < 3:
+            raise Refused(
+                "set what?" if len(found) < 2 else "the value is missing", "write set PATH VALUE", len(line) + 1
+            )
+        path, row = self._key_at(found[1])
+        column = found[2][0]
+        value = parse_value(row, path, line[column - 1 :].strip(), column)
+        self._put(path, value)
+        return []
+
+    def _delete(self, line, found, now):
+        if len(found) < 2:
+            raise Refused("delete what?", "write delete PATH", len(line) + 1)
+        path, _ = locate(found[1][1], found[1][0])
+        if lookup(self._new[0], path) is None and lookup(self._new[1], path) is None:
+            raise Refused(dotted(path) + " is not set", "see show config", found[1][0])
+        for tree in self._new:
+            if lookup(tree, path) is not None:
+                put(tree, path, None)
+        return []
+
+    def _compare(self, line=None, found=None, now=None):
+        old = dict(flat(merge(self._tree, self._secrets)[0]))
+        new = dict(flat(merge(*self._new)[0]))
+        out = []
+        for path in sorted(set(old) | set(new)):
+            if old.get(path) != new.get(path):
+                out += ["- " + _shown(path, old[path])] if path in old else []
+                out += ["+ " + _shown(path, new[path])] if path in new else []
+        return out
+
+    def _commit(self, line, found, now):
+        minutes = 0
+        if len(found) > 1:
+            if found[1][1] != "confirm":
+                raise Refused("no such word: " + clip(found[1][1]), "allowed: confirm", found[1][0])
+            word = found[2][1] if len(found) > 2 else "10"
+            minutes = int(word) if word.isdigit() else 0
+            if not 1 <= minutes <= _CONFIRM_MAX:
+                raise Refused("is no time", "choose 1 to %d minutes" % _CONFIRM_MAX, found[2][0])
+        tree, secrets = _copy(self._new[0]), _copy(self._new[1])
+        config = self._checked(tree, secrets)
+        if self._confirm_at is None:  # what waits for it is nothing to go back to
+            self._before = (self._tree, self._secrets)
+        self._confirm_at = ticks.add(now, minutes * _MINUTE) if minutes else None
+        self._tree, self._secrets = tree, secrets
+        self._unsaved = True
+        self._host.apply(config, now)
+        if minutes:
+            return ["runs for %d minutes unless you write confirm" % minutes]
+        return ["runs; write save to keep it over a restart"]
+
+    def _checked(self, tree, secrets):
+        """The configuration to run; raises Refused with all that is wrong."""
+        merged, problems = merge(tree, secrets)
+        config = None
+        if not problems:
+            config, problems = check(merged, True)
+        if problems:
+            lines = [(dotted(path) + ": " if path else "") + what + "; " + mend for path, what, mend in problems]
+            raise Refused("\n".join(["nothing is changed:"] + lines))
+        return config
+
+    def _confirm(self, line, found, now):
+        if self._confirm_at is None:
+            raise Refused("nothing waits for it", "write commit confirm MINUTES first", found[0][0])
+        self._confirm_at = None
+        return ["confirmed; write save to keep it over a restart"]
+
+    def _discard(self, line=None, found=None, now=None):
+        self._new = (_copy(self._tree), _copy(self._secrets))
+        return []
+
+    def _rollback(self, line, found, now):
+        before = self._before or self._host.previous()
+        if before is None:
+            raise Refused("there is nothing before this", "see compare and discard", found[0][0])
+        self._new = (_copy(before[0]), _copy(before[1]))
+        return self._compare() + ["write commit to run this"]
+
+    def _save(self, line, found, now):
+        if self._confirm_at is not None:
+            raise Refused("not before you write confirm", "or it comes back after a restart", found[0][0])
+        try:
+            self._host.save(self._tree, self._secrets)
+        except OSError as error:
+            raise Refused("cannot save: " + str(error), "the old configuration is kept") from None
+        self._unsaved = False
+        return ["saved"]
+
+    def _help(self, line, found, now):
+        return self.help("")
+
+    def status(self):
+        """What is not yet done."""
+        return {"uncommitted": len(self._compare()), "unsaved": self._unsaved}
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def poll_at(self):
+        """When a commit was not confirmed."""
+        return self._confirm_at
+
+    def on_timer(self, now):
+        """Go back to what ran before."""
+        if ticks.due(self._confirm_at, now):
+            self._confirm_at = None
+            self._tree, self._secrets = self._before
+            self._before = None
+            self._discard()
+            self._host.write("\nnot confirmed: back to the configuration before\n" + _PROMPT + self._line)
+            try:
+                self._host.apply(self._checked(self._tree, self._secrets), now)
+            except Refused:  # there was none
+                self._host.apply(None, now)
+
+    # -- help and Tab ---------------------------------------------------------------------------------
+
+    def help(self, line):
+        """Lines for ``?`` after ``line``."""
+        found = split(line)
+        if not found or (len(found) == 1 and not line.endswith(" ")):
+            word = found[0][1] if found else ""
+            rows = [
+                (self._COMMANDS[name][0], self._COMMANDS[name][1]) for name in self._COMMANDS if name.startswith(word)
+            ]
+            rows += [ACTS[name] for name in ACTS if name.startswith(word)]
+            return ["%-22s %s" % row for row in sorted(rows)]
+        texts = _SHOW if found[0][1] == "show" else {}
+        out = []
+        for choice in self.choices(line):
+            text = texts.get(choice, "")
+            if found[0][1] in ("set", "delete"):
+                row = None if choice.endswith(".") else locate(choice, 0)[1]
+                text = row[5] if row else ""
+            out.append("%-22s %s" % (choice, text) if text else choice)
+        return out or ["a value"]
+
+    def choices(self, line):
+        """What the last word of ``line`` can become."""
+        found = split(line)
+        last = "" if not found or line.endswith(" ") else found[-1][1]
+        place = len(found) - (1 if last else 0)
+        if place == 0:
+            names = list(self._COMMANDS) + list(ACTS)
+        else:
+            names = self._after(found[0][1], place, last)
+        return [name for name in sorted(names) if name.startswith(last)]
+
+    def _after(self, command, place, last):
+        if place > 1:
+            return ()
+        if command == "show":
+            return _SHOW
+        if command == "commit":
+            return ("confirm",)
+        if command in ("connect", "disconnect"):
+            return self._tree.get("tunnel", {})
+        if command not in ("set", "delete"):
+            return ()
+        parts = last.split(".")[:-1]
+        if not parts:
+            return [row[0] + "." for row in SECTIONS if row[0]] + list(_rows(""))
+        found = section(parts[0])
+        before = ".".join(parts) + "."
+        if found is None or len(parts) > 2:
+            return ()
+        if found[1] and len(parts) == 1:
+            return [before + name + "." for name in self._new[0].get(parts[0], {})]
+        return [before + name for name, _, _, _, flags, _ in found[2] if not flags & LINUX]
+
+    def _complete(self):
+        found = self.choices(self._line)
+        if not found or self._line[:1] == "{":
+            return
+        common = found[0]
+        for name in found:
+            while not name.startswith(common):
+                common = common[:-1]
+        last = "" if self._line.endswith(" ") else (split(self._line) or [(0, "")])[-1][1]
+        more = common[len(last) :] + (" " if len(found) == 1 and not common.endswith(".") else "")
+        if more:
+            self._line += more
+            self._host.write(more)
+        else:
+            self._host.write("\n" + "  ".join(found) + "\n" + _PROMPT + self._line)
+
+    # word: (usage, help, method, most arguments)
+    _COMMANDS = {
+        "show": ("show [WHAT]", "status, config, log or stats", _show, 1),
+        "set": ("set PATH VALUE", "change the candidate", _set, LINE_MAX),
+        "delete": ("delete PATH", "remove a key or a section from it", _delete, 1),
+        "compare": ("compare", "what commit would change", _compare, 0),
+        "commit": ("commit [confirm MIN]", "run the candidate; confirm: for so long unless confirmed", _commit, 2),
+        "confirm": ("confirm", "let it run on", _confirm, 0),
+        "discard": ("discard", "forget the candidate", _discard, 0),
+        "rollback": ("rollback", "make the configuration before this one the candidate", _rollback, 0),
+        "save": ("save", "keep what runs over a restart", _save, 0),
+        "help": ("help, ?", "this; ? also after a command", _help, 0),
+    }
+
+
+def _shown(path, value):
+    return dotted(path) + " = " + ("(hidden)" if is_secret(path) else json.dumps(value))
+
+
+def _lines(tree):
+    return [dotted(path) + " = " + json.dumps(value) for path, value in flat(tree)]
