@@ -199,10 +199,17 @@ def secrets_path(path: Path) -> Path:
     return path.with_name("secrets" + path.suffix)
 
 
+def _secrets(path: Path) -> Path:
+    """The secrets beside a configuration; where we cannot read any, those that the service manager hands to us."""
+    beside = secrets_path(path)
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), beside.name)
+    return handed if handed.is_absolute() and handed.exists() and not os.access(beside, os.R_OK) else beside
+
+
 def load(path: str | os.PathLike) -> Loaded:
     """Read, merge and check a configuration. JSON is for a board, TOML for Linux."""
     main_path = Path(path)
-    beside = secrets_path(main_path)
+    beside = _secrets(main_path)
     errors: list[Finding] = []
     warnings: list[Finding] = []
     sources = []
@@ -218,7 +225,8 @@ def load(path: str | os.PathLike) -> Loaded:
         warnings.append(main.finding(each, "is a secret", f"move it to {beside.name}"))
     tree = main.tree
     if secrets is not main:
-        warnings += _readable_by_others(beside)
+        if beside == secrets_path(main_path):
+            warnings += _readable_by_others(beside)
         tree, problems = core.merge(tree, secrets.tree)
         for where, what, mend in problems:
             # One secrets file may serve several configurations in a folder: a section too many is none of this one's.
