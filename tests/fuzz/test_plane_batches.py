@@ -208,6 +208,7 @@ def damaged(rows, size, l4, head, change):
         rows.insert(index, bytearray(rows[index]))
     elif what == "lose" and len(rows) > 2:
         del rows[index]
+        index = 0
     elif what == "shorten" and len(rows[index]) > size + head + 1:
         del rows[index][-1]
         mend = True

@@ -324,6 +324,50 @@ def test_many_small_packets_arrive_in_order(ends, engine):
     assert a.circuit.tx_packets == b.circuit.rx_packets == 300
 
 
+def queued(end, puts):
+    """Put packets while the plane stands still, so that it finds them all at once."""
+    with end.plane._lock:
+        for put in puts:
+            end.interface.put(*put)
+
+
+@pytest.mark.parametrize("engine", [None, Plain])
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("local", [True, False])
+def test_super_packets_of_one_shape_go_together(ends, engine, version, local):
+    mine = [socket.inet_aton("10.0.0.2"), socket.inet_pton(socket.AF_INET6, "2001:db8::2")] if local else []
+    a, b = ends(engine=engine, length_bit=True, local=mine)
+    size = 40 * MSS
+    packets = [tcp(version, size, seq=1000 + i * size, flags="PA" if i % 3 else "A") for i in range(20)]
+    with b.plane._lock:
+        queued(a, [offloaded(packet, MSS) for packet in packets])
+        a.until(lambda: a.circuit.tx_packets == 20 * 40)
+    for packet in packets:
+        arrived, (flags, _, _, mss, _, _) = b.interface.take()
+        assert mss == MSS
+        assert arrived == (packet if not flags else partial(packet)[0])
+        assert bool(flags) != local
+    assert b.circuit.stats()["rx_packets"] == 20 * 40
+    assert b.circuit.rx_bytes == a.circuit.tx_bytes == 800 * (MSS + (40 if version == 4 else 60))
+
+
+def test_large_and_small_packets_in_turn_stay_in_order(ends):
+    a, b = ends(sequencing=True)
+    sent = []
+    for i in range(120):
+        packet = tcp(4, 20 * MSS + i, seq=i * 100_000) if i % 2 else tcp(4, i, seq=i)
+        sent.append((packet, offloaded(packet, MSS)[1] if i % 2 else NO_OFFLOAD))
+    with b.plane._lock:
+        queued(a, [(partial(packet)[0] if header != NO_OFFLOAD else packet, header) for packet, header in sent])
+        a.until(lambda: a.circuit.tx_packets == 60 + sum(-(-(len(p) - 40) // MSS) for p, h in sent if h != NO_OFFLOAD))
+    data = b""
+    while len(data) < sum(len(packet) - 40 for packet, _ in sent):
+        data += b.interface.take()[0][40:]
+    assert data == b"".join(packet[40:] for packet, _ in sent)
+    assert not b.circuit.drops
+    assert not b.circuit.lost
+
+
 BAD = [
     (b"\x00\x02\x00", "datagram too short"),
     (bytes.fromhex("4002 0030 0001 0002 ff03"), "length beyond the datagram"),

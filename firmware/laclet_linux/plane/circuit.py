@@ -11,9 +11,9 @@ _IPV6 = b"\x00\x57"
 class Circuit:
     """A session's way between an interface and the tunnel. Its owner keeps ``tun`` open while it is in a plane.
 
-    ``tunnel``, ``session``: our ids; ``peer_tunnel``, ``peer_session``: the peer's. ``addr``: where the peer is, or None on
-    a connected socket. ``mss``: the largest TCP segment over IPv4, 0 to leave SYNs alone. ``local``: addresses (bytes) of
-    this host on the interface: TCP data for them are verified by its own TCP, all others by the plane.
+    ``tunnel``, ``session``: our ids; ``peer_tunnel``, ``peer_session``: the peer's. ``addr``: where the peer is, or
+    None on a connected socket. ``mss``: the largest TCP segment over IPv4, 0 to leave SYNs alone. ``local``: addresses
+    (bytes) of this host on the interface: TCP data for them are verified by its own TCP, all others by the plane.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Circuit:
         self._prefixes = {4: bytearray(l2tp + self._ppp[0]), 6: bytearray(l2tp + self._ppp[1])}
 
     def prefix(self, version, size, count=1):
-        """L2TP and PPP header for ``count`` packets of ``size`` bytes and IP ``version``; None when that is not 4 or 6."""
+        """L2TP and PPP header for ``count`` packets of ``size`` bytes and IP ``version``; None if not 4 or 6."""
         prefix = self._prefixes.get(version)
         if prefix is not None:
             if self.length_bit:
@@ -77,6 +77,11 @@ class Circuit:
         ns = self.ns
         self.ns = ns + count & 0xFFFF
         return ns
+
+    def take_back(self, count):
+        """The numbers of the last ``count`` datagrams were not spent."""
+        if self.sequencing:
+            self.ns = self.ns - count & 0xFFFF
 
     def accept_ns(self, ns):
         """Take the number of a datagram that came; False when it is late or repeated (RFC 2661 §5.4)."""

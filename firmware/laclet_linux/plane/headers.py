@@ -51,10 +51,10 @@ def pseudo_sum(buf, ip, l4):
 
 
 def batch_headers(buf, ip, end):
-    """``(bytes of IP header, bytes of all headers)`` when the packet ``buf[ip:end]`` may be in a super-packet, or None.
+    """``(bytes of IP header, bytes of all headers)`` if the packet ``buf[ip:end]`` may be in a super-packet, else None.
 
-    That is TCP with ACK and perhaps PSH, or UDP with a checksum, with data, without IPv4 options, IPv6 extension headers
-    or fragments, and with lengths that agree. ``buf`` can be read up to 80 bytes from ``ip``.
+    That is TCP with ACK and perhaps PSH, or UDP with a checksum, with data, without IPv4 options, IPv6 extension
+    headers or fragments, and with lengths that agree. ``buf`` can be read up to 80 bytes from ``ip``.
     """
     size = end - ip
     if buf[ip] == 0x45:
@@ -81,11 +81,12 @@ def batch_headers(buf, ip, end):
 
 
 class Layout:
-    """Where what is in the headers of a run of datagrams: L2TP and PPP (``size`` bytes), IP (``l4``), all of IP (``head``).
+    """Where what is in the headers of a run of datagrams: L2TP and PPP (``size`` bytes), IP (``l4``), all (``head``).
 
     ``moving``: fields that differ from one to the next, as (offset, bytes, step, shrinks): a number grows by ``step``
-    (None: by the data bytes); one that ``shrinks`` is a length. ``field``: offset of the TCP or UDP checksum; ``flags``:
-    of the TCP flags, or 0. ``summed`` masks, as bytes, all but the checksum and PSH; ``fixed``, as int, what never moves.
+    (None: by the data bytes); one that ``shrinks`` is a length. ``field``: offset of the TCP or UDP checksum;
+    ``flags``: of the TCP flags, or 0. ``summed`` masks, as bytes, all but the checksum and PSH; ``fixed``, as int, what
+    never moves.
     """
 
     def __init__(self, first, size, l4, head, tcp, ident):

@@ -5,16 +5,17 @@ import os
 import socket
 
 from .headers import L2TP_L, L2TP_O, L2TP_S, L2TP_T, ORDER, batch_headers, clamp_mss, ns_offset
-from .plain import MAX_MERGE, OUT
+from .plain import GROUP, MAX_GROUP, MAX_MERGE, OUT
 from .tun import VNET
 
 _UDP_GRO = 104  # linux/udp.h
 _SOL_UDP = 17
 _ROOM = socket.CMSG_SPACE(4)
 
-# Single datagrams read in one turn stand at this distance; larger ones and those that UDP_GRO joined are handled at once.
+# Datagrams read in one turn stand at this distance; those that UDP_GRO joined take as many places as they need.
 _PLACE = 2048
 _READS = 64
+_LAST_PLACE = _READS + MAX_GROUP * 32
 _HEAD = 64  # room in front of the first one for a virtio header, and even
 _LARGEST = 65_535
 _VERSIONS = {0x21: 4, 0x57: 6}  # PPP protocol numbers -> IP versions
@@ -32,11 +33,12 @@ class Inbound:
         self._pass_up = pass_up
         self._reads = 1  # datagrams the next turn may read
         self._room = _ROOM if _joins(sock) else 0
-        self._buf = bytearray(_HEAD + _READS * _PLACE + 2 * 65_536)
+        self._buf = bytearray(_HEAD + _LAST_PLACE * _PLACE + 3 * 65_536)
         self._view = memoryview(self._buf)
-        starts = [_HEAD + i * _PLACE for i in range(_READS)]
+        starts = [_HEAD + i * _PLACE for i in range(_LAST_PLACE + 1)]
         self._places = [(self._view[at : at + _LARGEST],) for at in starts]
         self._out = memoryview(engine.out)
+        self._lately = (b"", None, 0, None)  # header, circuit, bytes of IP header, peer of what was merged last
         self._circuit = None  # of the datagram opened last
         self._end = 0  # of its PPP frame
 
@@ -48,36 +50,53 @@ class Inbound:
         """Move what waits at the socket, up to a turn's worth."""
         recvmsg = self._sock.recvmsg_into
         sizes = []  # of single datagrams not yet handled, all from addr, the first one at place `first`
-        first = 0
+        joined = []  # (start, bytes, bytes of each) of those that came together, not yet handled, all from addr
+        first = place = count = 0
         addr = None
         # A read that finds nothing costs more than being called again: no more reads than were worth while lately.
         reads = self._reads
         self._reads = min(2 * reads, _READS)
-        for place in range(reads):
-            try:
+        try:
+            while count < reads and len(joined) < MAX_GROUP and place <= _LAST_PLACE:
                 size, ancillary, _, source = recvmsg(self._places[place], self._room)
-            except BlockingIOError:
-                self._reads = place or 1
-                break
-            except OSError as error:  # what ICMP said of something we sent
-                self.drop("socket: " + errno.errorcode.get(error.errno, "error"))
-                break
-            length = int.from_bytes(ancillary[0][2][:4], ORDER) if ancillary else size
-            several = size > length > 0
-            if sizes and (several or source != addr):
-                self._singles(first, sizes, addr)
-                sizes = []
-            if not sizes:
-                first = place
-            addr = source
-            if several or size > _PLACE:
-                rows = -(-size // length)
-                self._reads = 1
-                self._rows(_HEAD + place * _PLACE, length, rows, length, size - (rows - 1) * length, addr)
-                break
-            sizes.append(size)
+                count += 1
+                length = int.from_bytes(ancillary[0][2][:4], ORDER) if ancillary else size
+                several = size > length > 0 or size > _PLACE
+                if source != addr or (joined and not several) or (sizes and several):
+                    self._handle(first, sizes, joined, addr)
+                    sizes = []
+                    joined = []
+                    addr = source
+                if several:
+                    joined.append((_HEAD + place * _PLACE, size, length))
+                    place += 1 + size // _PLACE
+                else:
+                    if not sizes:
+                        first = place
+                    sizes.append(size)
+                    place += 1
+        except BlockingIOError:
+            self._reads = count or 1
+        except OSError as error:  # what ICMP said of something we sent
+            self.drop("socket: " + errno.errorcode.get(error.errno, "error"))
+        self._handle(first, sizes, joined, addr)
+
+    def _handle(self, place, sizes, joined, addr):
+        """Handle datagrams of one peer: single ones from ``place`` on, or such as came joined."""
         if sizes:
-            self._singles(first, sizes, addr)
+            self._singles(place, sizes, addr)
+        i = 0
+        while i < len(joined):
+            at, size, length = joined[i]
+            n = 1
+            while i + n < len(joined) and n < self._engine.groups and joined[i + n][1:] == (size, length):
+                n += 1
+            i += n
+            starts = [start for start, _, _ in joined[i - n : i]]
+            rows = -(-size // length)
+            if n == 1 or size % length or not self._together(starts, length, rows, addr):
+                for start in starts:
+                    self._rows(start, length, rows, length, size - (rows - 1) * length, addr)
 
     def _singles(self, place, sizes, addr):
         """Handle datagrams that were read one by one: in runs of one length, of which the last may be shorter."""
@@ -100,7 +119,7 @@ class Inbound:
             if ip:
                 circuit = self._circuit
                 if n > 1 and end == self._end and self._same_flow(ip, ip + pitch):
-                    taken = self._merge(circuit, at, pitch, n, length, last, ip, end)
+                    taken = self._merge(circuit, at, pitch, n, length, last, ip, end, addr)
                 if taken == 1:
                     self._deliver(circuit, ip, self._end)
                 elif not taken:
@@ -109,6 +128,42 @@ class Inbound:
             at += taken * pitch
             n -= taken
 
+    def _together(self, starts, length, n, addr):
+        """Merge ``n`` datagrams of ``length`` bytes at each start, all like those merged last; False: not so simple."""
+        buf = self._buf
+        prefix, circuit, l4, source = self._lately
+        size = len(prefix)
+        if circuit is None or source != addr or self._circuits.get(circuit.key) is not circuit:
+            return False
+        head = 0
+        local = False
+        for at in starts:
+            if buf[at : at + size] != prefix:
+                return False
+            found = batch_headers(buf, at + size, at + length)
+            if found is None or found[0] != l4:
+                return False
+            if not head:
+                head = found[1]
+                local = self._is_local(circuit, at + size, l4)
+            elif found[1] != head or self._is_local(circuit, at + size, l4) != local:
+                return False
+        if not (circuit.tun.tso if head > l4 + 8 else circuit.tun.uso):
+            return False
+        if not self._engine.merge_all(buf, starts, length, n, length, size, l4, head, local):
+            return False
+        total = head + n * (length - size - head)
+        for i in range(len(starts)):
+            at = OUT + i * GROUP
+            self._write(circuit, self._out[at - VNET.size : at + total])
+        circuit.rx_packets += n * len(starts)
+        circuit.rx_bytes += n * (length - size) * len(starts)
+        return True
+
+    def _is_local(self, circuit, ip, l4):
+        """True when the packet is for this host itself."""
+        return bytes(self._buf[ip + 16 : ip + 20] if l4 == 20 else self._buf[ip + 24 : ip + 40]) in circuit.local
+
     def _same_flow(self, ip, other):
         """A quick look whether two packets have the same addresses and ports."""
         buf = self._buf
@@ -116,7 +171,7 @@ class Inbound:
             return buf[ip + 12 : ip + 24] == buf[other + 12 : other + 24]
         return buf[ip + 8 : ip + 44] == buf[other + 8 : other + 44]
 
-    def _merge(self, circuit, at, pitch, n, length, last, ip, end):
+    def _merge(self, circuit, at, pitch, n, length, last, ip, end, addr):
         """Write as many of the datagrams as go together as one super-packet; how many, as Plain.merge() says it."""
         buf = self._buf
         found = batch_headers(buf, ip, end)
@@ -126,20 +181,22 @@ class Inbound:
         tcp = head > l4 + 8
         if not (circuit.tun.tso if tcp else circuit.tun.uso):
             return 1
-        local = tcp and bytes(buf[ip + 16 : ip + 20] if l4 == 20 else buf[ip + 24 : ip + 40]) in circuit.local
+        local = self._is_local(circuit, ip, l4)
         n = min(n, MAX_MERGE)
         taken = self._engine.merge(buf, at, pitch, n, length, last, ip - at, l4, head, local)
         if taken > 1:
             size = self._engine.size
             if buf[at] & L2TP_S:
                 circuit.expected = circuit.expected + taken - 1 & 0xFFFF
+            else:
+                self._lately = (buf[at:ip], circuit, l4, addr)
             circuit.rx_packets += taken
             circuit.rx_bytes += size + (taken - 1) * head
             self._write(circuit, self._out[OUT - VNET.size : OUT + size])
         return taken
 
     def _open(self, at, end, addr):
-        """Where the IP packet starts in the datagram, or 0 when there is none for us; sets ``_circuit`` and ``_end``."""
+        """Where the IP packet starts in the datagram, or 0 if there is none for us; sets ``_circuit`` and ``_end``."""
         buf = self._buf
         if end - at < 6:
             self.drop("datagram too short")

@@ -6,20 +6,24 @@ import select
 import struct
 
 from .headers import SYN, TCP, clamp_mss, finish_checksum
-from .plain import OUT
+from .plain import GROUP, MAX_GROUP, OUT
 from .tun import GSO_TCP4, GSO_TCP6, GSO_UDP, MAX_SEGMENTS, MAX_SEND, NEEDS_CSUM, VNET
 
 _UDP_SEGMENT = 103  # linux/udp.h
 _SOL_UDP = 17
 
-# Packets read in one turn stand at this distance, their IP headers _HEAD bytes behind the start of their places.
+# Packets read in one turn stand at this distance, their IP headers _HEAD bytes behind the start of their places; a
+# super-packet takes as many places as it needs.
 _PLACE = 2048
-_READS = MAX_SEGMENTS
 _HEAD = 64
+_READS = MAX_SEGMENTS
 _SMALL = _PLACE - _HEAD - 2  # bytes a read may give to leave the next place alone
 _LARGEST = 65_535
+_LAST_PLACE = _READS + MAX_GROUP * (_LARGEST // _PLACE + 1)
 # Fewer packets than this are sent one by one: less than the fixed costs of a batch.
 _MIN_PACK = 4
+# What the kernel says when UDP_SEGMENT meets datagrams larger than the way to the peer allows; older ones, newer ones.
+_TOO_LARGE = (errno.EINVAL, errno.EMSGSIZE)
 # How long a full socket is waited for before something is dropped (ms).
 _FULL_WAIT = 50
 
@@ -31,10 +35,10 @@ class Outbound:
         self._sock = sock
         self._engine = engine
         self._gso = _takes_segments(sock)
-        # Behind the last place: room for the largest packet there, and for the zeros cut() puts behind it.
-        self._buf = bytearray(_READS * _PLACE + 2 * 65_536)
+        # Behind the last place: room for the largest packet there, and for rows that are looked at beyond its end.
+        self._buf = bytearray(_LAST_PLACE * _PLACE + 3 * 65_536)
         view = memoryview(self._buf)
-        starts = [i * _PLACE + _HEAD for i in range(_READS)]
+        starts = [i * _PLACE + _HEAD for i in range(_LAST_PLACE + 1)]
         self._places = [(view[at : at + _LARGEST],) for at in starts]
         self._vnet_places = [(view[at - VNET.size : at + _LARGEST],) for at in starts]
         self._view = view
@@ -49,29 +53,41 @@ class Outbound:
         places = self._vnet_places if vnet else self._places
         gso = _HEAD - VNET.size + 1
         buf = self._buf
-        sizes = []
+        sizes = []  # of packets not yet sent, the first one at place `first`
+        supers = []  # (start, bytes) of super-packets not yet sent
+        first = place = count = 0
         # A read that finds nothing costs more than being called again: no more reads than were worth while lately.
         reads = circuit.reads
         circuit.reads = min(2 * reads, _READS)
         try:
-            for place in range(reads):
+            while count < reads and len(supers) < MAX_GROUP and place <= _LAST_PLACE:
                 size = os.readv(fd, places[place])
+                count += 1
                 if size > _SMALL or (vnet and buf[place * _PLACE + gso]):
                     if sizes:
-                        self._several(circuit, sizes)
-                    circuit.reads = 1
-                    self._large(circuit, place * _PLACE + _HEAD, size)
-                    return
-                sizes.append(size)
+                        self._several(circuit, first, sizes)
+                        sizes = []
+                    supers.append((place * _PLACE + _HEAD, size))
+                    place += 1 + (_HEAD + size) // _PLACE
+                else:
+                    if supers:
+                        self._supers(circuit, supers)
+                        supers = []
+                    if not sizes:
+                        first = place
+                    sizes.append(size)
+                    place += 1
         except BlockingIOError:
-            circuit.reads = len(sizes) or 1
+            circuit.reads = count or 1
         if sizes:
-            self._several(circuit, sizes)
+            self._several(circuit, first, sizes)
+        elif supers:
+            self._supers(circuit, supers)
 
     # -- packets ----------------------------------------------------------------------------------------
 
-    def _several(self, circuit, sizes):
-        """Send what stands in the first places; ``sizes`` as read."""
+    def _several(self, circuit, place, sizes):
+        """Send what stands from ``place`` on; ``sizes`` as read."""
         extra = VNET.size if circuit.tun.vnet else 0
         i = 0
         while i < len(sizes):
@@ -79,7 +95,7 @@ class Outbound:
             n = 1
             while i + n < len(sizes) and sizes[i + n] == size:
                 n += 1
-            ip = i * _PLACE + _HEAD
+            ip = (place + i) * _PLACE + _HEAD
             i += n
             size -= extra
             if n >= _MIN_PACK and self._alike(circuit, ip, n, extra):
@@ -90,7 +106,7 @@ class Outbound:
                     ip += _PLACE
 
     def _alike(self, circuit, ip, n, vnet):
-        """True when ``n`` packets of one size differ in nothing that a batch must know, and none needs its MSS clamped."""
+        """True if ``n`` packets of one size differ in nothing a batch must know, and none needs its MSS clamped."""
         buf = self._buf
         v4 = buf[ip] == 0x45
         if not v4 and buf[ip] >> 4 != 6:
@@ -117,7 +133,7 @@ class Outbound:
             count = min(n, MAX_SEND // (size + 32))
             prefix = circuit.prefix(self._buf[ip] >> 4, size, count)
             self._engine.pack(self._buf, ip, _PLACE, count, size, prefix, start, offset)
-            self._send_batch(circuit, len(prefix) + size, count)
+            self._send_batch(circuit, OUT, self._engine.size, len(prefix) + size, count)
             circuit.tx_packets += count
             circuit.tx_bytes += count * size
             ip += count * _PLACE
@@ -144,43 +160,89 @@ class Outbound:
 
     # -- super-packets ------------------------------------------------------------------------------------
 
-    def _large(self, circuit, ip, size):
-        """A super-packet, or a packet too large for its place."""
+    def _supers(self, circuit, supers):
+        """Send super-packets, those of one shape together."""
+        i = 0
+        while i < len(supers):
+            ip, size = supers[i]
+            shape = self._shape(ip, size, circuit.tun.vnet)
+            n = 1
+            while n < self._engine.groups and i + n < len(supers) and shape is not None:
+                other, same = supers[i + n]
+                if same != size or self._shape(other, same, True) != shape:
+                    break
+                n += 1
+            i += n
+            if n == 1 or not self._together(circuit, [start for start, _ in supers[i - n : i]], shape):
+                for start, size in supers[i - n : i]:
+                    self._super(circuit, start, size, shape)
+
+    def _shape(self, ip, size, vnet):
+        """(kind, bytes of IP header, of all headers, of data, of data in a segment), or None for a mere packet."""
         buf = self._buf
-        extra = VNET.size if circuit.tun.vnet else 0
-        end = ip - extra + size
-        if not extra or not buf[ip - 9]:
-            self._single(circuit, ip, end - ip, extra)
-            return
+        if not vnet or not buf[ip - VNET.size + 1]:
+            return None
         _, kind, _, mss, l4, _ = VNET.unpack_from(buf, ip - VNET.size)
         kind &= 0x7F  # without VIRTIO_NET_HDR_GSO_ECN: CWR is looked at anyway
-        if kind not in (GSO_TCP4, GSO_TCP6, GSO_UDP) or l4 != (20 if buf[ip] >> 4 == 4 else 40) or not mss:
+        head = l4 + (8 if kind == GSO_UDP else (buf[ip + l4 + 12] >> 4) * 4)
+        return kind, l4, head, size - VNET.size - head, mss
+
+    def _together(self, circuit, starts, shape):
+        """Cut and send super-packets of one shape that fit one send each and have no shorter last segment."""
+        _, l4, head, data, mss = shape
+        buf = self._buf
+        n, rest = divmod(data, mss) if mss else (0, 1)
+        if rest or not 0 < n <= _rows(head, mss) or not self._known(starts[0], shape):
+            return False
+        version = buf[starts[0]] >> 4
+        prefixes = [bytes(circuit.prefix(version, head + mss, n)) for _ in starts]
+        if not self._engine.cut_all(buf, starts, l4, head, mss, prefixes, n):
+            circuit.take_back(n * len(starts))
+            return False
+        width = len(prefixes[0]) + head + mss
+        for i in range(len(starts)):
+            self._send_batch(circuit, OUT + i * GROUP, n * width, width, n)
+        circuit.tx_packets += n * len(starts)
+        circuit.tx_bytes += n * (head + mss) * len(starts)
+        return True
+
+    def _super(self, circuit, ip, size, shape):
+        """Cut and send one super-packet, or send a packet that is larger than its place."""
+        buf = self._buf
+        if shape is None:
+            extra = VNET.size if circuit.tun.vnet else 0
+            self._single(circuit, ip, size - extra, extra)
+            return
+        _, l4, head, data, mss = shape
+        rows = _rows(head, mss)
+        if not self._known(ip, shape) or data < 1 or rows < 1:
             circuit.drop("super-packet of another kind")  # with IPv4 options or IPv6 extension headers, say
             return
-        head = l4 + (8 if kind == GSO_UDP else (buf[ip + l4 + 12] >> 4) * 4)
-        segments = -(-(end - ip - head) // mss)
-        rows = min(MAX_SEGMENTS, MAX_SEND // (head + mss + 32))
-        if rows < 1 or segments < 1:
-            circuit.drop("super-packet of another kind")
-            return
+        segments = -(-data // mss)
+        end = ip + head + data
         for first in range(0, segments, rows):
-            count = min(rows, segments - first)
-            prefix = circuit.prefix(buf[ip] >> 4, head + mss, count)
-            self._engine.cut(buf, ip, end, l4, head, mss, prefix, first, count)
-            self._send_batch(circuit, len(prefix) + head + mss, count)
+            n = min(rows, segments - first)
+            prefix = circuit.prefix(buf[ip] >> 4, head + mss, n)
+            self._engine.cut(buf, ip, end, l4, head, mss, prefix, first, n)
+            self._send_batch(circuit, OUT, self._engine.size, len(prefix) + head + mss, n)
         circuit.tx_packets += segments
-        circuit.tx_bytes += end - ip + (segments - 1) * head
+        circuit.tx_bytes += segments * head + data
+
+    def _known(self, ip, shape):
+        """True when the super-packet is of a kind that can be cut."""
+        kind, l4, _, _, mss = shape
+        return mss and kind in (GSO_TCP4, GSO_TCP6, GSO_UDP) and l4 == (20 if self._buf[ip] >> 4 == 4 else 40)
 
     # -- the socket ---------------------------------------------------------------------------------------
 
-    def _send_batch(self, circuit, width, count):
-        """Send the engine's result: datagrams of ``width`` bytes, the last one perhaps shorter."""
-        end = OUT + self._engine.size
+    def _send_batch(self, circuit, start, size, width, count):
+        """Send ``count`` datagrams of ``width`` bytes, the last one perhaps shorter, from the engine's results."""
+        end = start + size
         if count > 1 and self._gso and width < circuit.gso_below:
             ancillary = ((_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", width)),)
-            if self._send(circuit, self._out[OUT:end], ancillary, width):
+            if self._send(circuit, self._out[start:end], ancillary, width):
                 return
-        for at in range(OUT, end, width):
+        for at in range(start, end, width):
             self._send(circuit, self._out[at : min(at + width, end)])
 
     def _send(self, circuit, view, ancillary=(), width=0):
@@ -192,10 +254,7 @@ class Outbound:
             except BlockingIOError:
                 self._writable.poll(_FULL_WAIT)
             except OSError as error:
-                if ancillary and error.errno in (
-                    errno.EMSGSIZE,
-                    errno.EINVAL,
-                ):  # larger than the way to the peer allows
+                if ancillary and error.errno in _TOO_LARGE:
                     circuit.gso_below = width
                     return False
                 if ancillary and error.errno == errno.EIO:  # IPsec, or an interface without checksums
@@ -205,6 +264,11 @@ class Outbound:
                 return True
         circuit.drop("send: socket full")
         return True
+
+
+def _rows(head, mss):
+    """Segments that fit one send."""
+    return min(MAX_SEGMENTS, MAX_SEND // (head + mss + 32))
 
 
 def _takes_segments(sock):

@@ -10,6 +10,9 @@ from .headers import CWR, FIN, PSH, checksum, finish_checksum, ident_step, layou
 from .tun import GSO_TCP4, GSO_TCP6, GSO_UDP, NEEDS_CSUM, VNET
 
 OUT = 64  # where results start in ``out``: a virtio header goes in front, and it is even
+# Results for several super-packets stand at this distance: the largest packet, and a virtio header in front of it.
+GROUP = 66_560
+MAX_GROUP = 4  # more would not stay in the processor's second cache
 # Datagrams merged at once: UDP_MAX_SEGMENTS of newer kernels, hence what one UDP_GRO read can hold.
 MAX_MERGE = 128
 _MAX_PACKET = 65_535
@@ -19,10 +22,15 @@ _LENGTH_IDENT = struct.Struct("!HH")
 
 
 class Plain:
-    """Cuts and merges with the interpreter's own means. A result is in ``out[OUT : OUT + size]`` until the next call."""
+    """Cuts and merges with the interpreter's own means. A result is in ``out[OUT : OUT + size]`` until the next call.
+
+    ``groups``: super-packets that cut_all() and merge_all(), where there are such, take at once.
+    """
+
+    groups = 1
 
     def __init__(self):
-        self.out = bytearray(OUT + 2 * 65_536)  # the second half: rows may be handled beyond their end
+        self.out = bytearray(OUT + MAX_GROUP * GROUP + 65_536)  # at its end: rows may be handled beyond their end
         self.size = 0
 
     # -- from the interface to the tunnel -------------------------------------------------------------
@@ -65,8 +73,8 @@ class Plain:
     def pack(self, buf, ip, pitch, n, size, prefix, start, offset):
         """Make datagrams of the ``n`` packets of ``size`` bytes at ``ip``, ``ip + pitch`` …
 
-        Where ``offset`` is not 0 their checksum is still to be made: over all bytes from ``start`` on, into the field at
-        ``start + offset``, which holds the sum of the pseudo-header. ``prefix`` as for cut().
+        Where ``offset`` is not 0 their checksum is still to be made: over all bytes from ``start`` on, into the field
+        at ``start + offset``, which holds the sum of the pseudo-header. ``prefix`` as for cut().
         """
         out = self.out
         ns = ns_offset(prefix[0]) if prefix[0] & 0x08 else 0
@@ -96,8 +104,8 @@ class Plain:
 
         With ``local`` the packets are for this host, and nobody looks at TCP data here: the sum of each segment's data
         follows from its own header and checksum, the sum of those makes the checksum of the whole, and the kernel finds
-        it wrong if one of them was. A kernel that forwards does not look, and makes new checksums when it cuts: then each
-        segment is verified here, and the whole is marked NEEDS_CSUM. So are UDP super-packets, always.
+        it wrong if one of them was. A kernel that forwards does not look, and makes new checksums when it cuts: then
+        each segment is verified here, and the whole is marked NEEDS_CSUM. So are UDP super-packets, always.
         """
         ip = at + size
         ident = ident_step(buf, ip, ip + pitch, l4)
@@ -133,21 +141,21 @@ class Plain:
                     break
             rest = None
         if taken > 1:
-            self._finish(buf, ip, form, l4, head, mss, end, push, payload if local else None)
+            self._finish(buf, ip, form, l4, head, mss, OUT, end, push, payload if local else None)
         return taken
 
-    def _finish(self, buf, ip, form, l4, head, mss, end, push, payload):
-        """The headers of the super-packet that ends at ``end``; ``payload``: the sum of its data, None: NEEDS_CSUM."""
+    def _finish(self, buf, ip, form, l4, head, mss, start, end, push, payload):
+        """The headers of the super-packet ``out[start:end]``; ``payload``: the sum of its data, None: NEEDS_CSUM."""
         out = self.out
-        self.size = total = end - OUT
-        out[OUT : OUT + head] = buf[ip : ip + head]
+        self.size = total = end - start
+        out[start : start + head] = buf[ip : ip + head]
         if l4 == 20:
-            _SHORT.pack_into(out, OUT + 2, total)
-            out[OUT + 10] = out[OUT + 11] = 0
-            _SHORT.pack_into(out, OUT + 10, checksum(out[OUT : OUT + 20]))
+            _SHORT.pack_into(out, start + 2, total)
+            out[start + 10] = out[start + 11] = 0
+            _SHORT.pack_into(out, start + 10, checksum(out[start : start + 20]))
         else:
-            _SHORT.pack_into(out, OUT + 4, total - 40)
-        at = OUT + l4
+            _SHORT.pack_into(out, start + 4, total - 40)
+        at = start + l4
         offset = form.field - form.l4
         out[at + offset] = out[at + offset + 1] = 0
         if form.tcp:
@@ -156,12 +164,12 @@ class Plain:
         else:
             _SHORT.pack_into(out, at + 4, total - l4)
             gso = GSO_UDP
-        value = pseudo_sum(out, OUT, l4) + total - l4
+        value = pseudo_sum(out, start, l4) + total - l4
         if payload is None:
-            VNET.pack_into(out, OUT - VNET.size, NEEDS_CSUM, gso, head, mss, l4, offset)
+            VNET.pack_into(out, start - VNET.size, NEEDS_CSUM, gso, head, mss, l4, offset)
         else:
-            value = -(value + int.from_bytes(out[at : OUT + head], "big") + payload)
-            VNET.pack_into(out, OUT - VNET.size, 0, gso, head, mss, 0, 0)
+            value = -(value + int.from_bytes(out[at : start + head], "big") + payload)
+            VNET.pack_into(out, start - VNET.size, 0, gso, head, mss, 0, 0)
         _SHORT.pack_into(out, at + offset, value % 65535)
 
 

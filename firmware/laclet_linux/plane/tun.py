@@ -1,5 +1,6 @@
 """TUN interfaces with as many offloads as the kernel offers: virtio header, checksums, TCP and UDP segmentation."""
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -66,6 +67,8 @@ def open_tun(name="", offload=True):
         except OSError:
             pass  # a persistent interface made without a virtio header refuses one; so do kernels that have none
     fd, name = _attach(name, _IFF_TUN | _IFF_NO_PI)
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, 0)  # a persistent interface keeps what it was last told
     return Tun(fd, name, False, False, False)
 
 
@@ -92,7 +95,10 @@ def _with_offloads(name):
 
 
 def limit_gso(name, mtu):
-    """Have the kernel make super-packets that fit one UDP_SEGMENT send each, for the given ``mtu``; False: it would not."""
+    """Have the kernel make super-packets that fit one UDP_SEGMENT send each, for this ``mtu``; False: it would not.
+
+    For a host: a router's larger ones, which come joined from elsewhere, would be cut up by the kernel instead.
+    """
     segments = min(MAX_SEGMENTS, MAX_SEND // (mtu + 16))
     attributes = struct.pack("=HHIHHI", 8, _IFLA_GSO_MAX_SEGS, segments, 8, _IFLA_GSO_MAX_SIZE, segments * (mtu - 40))
     message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0) + attributes

@@ -1,8 +1,8 @@
 """The userspace data plane: IP packets of established sessions between TUN interfaces and one UDP socket.
 
-A thread of its own moves them, many at a time. What is no IP packet of a session it knows (control messages, LCP, IPCP,
-calls of other kinds) goes to its owner through bounded queues: the core sees what it would have seen without a plane, and
-control never waits behind data.
+A thread of its own moves them, many at a time. What is no IP packet of a session it knows (control messages, LCP,
+IPCP, calls of other kinds) goes to its owner through bounded queues: the core sees what it would have seen without a
+plane, and control never waits behind data.
 
     TUN --super-packets--> cut --UDP_SEGMENT--> socket --UDP_GRO--> merge --super-packets--> TUN
 
