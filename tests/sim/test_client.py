@@ -75,6 +75,12 @@ def test_wrong_password_names_the_layer_and_tries_again():
     assert not [1 for line in p.shell.lines + p.lns_shell.lines if "wrong" in line[2] and "secret" in line[2]]
 
 
+def test_a_call_that_is_never_up_is_given_up_in_the_end():
+    p = Pair(client_tree=client(call={"password": "wrong"}, tunnel={"max_redials": 2}))
+    assert p.run(60_000, lambda: p.call.gave_up)
+    assert p.shell.said("auth: ") == 3 and p.shell.said("giving up") == 1
+
+
 def test_wrong_tunnel_secret():
     p = Pair(lns(tunnel_secret="one"), client(tunnel={"tunnel_secret": "two"}))
     p.run(20_000)

@@ -31,7 +31,7 @@ class ClientCall:
         first = int(tunnel["holdoff"] * 1000)
         self._backoff = Backoff(node.shell.random, first, int(tunnel["redial_timeout"] * 1000), tunnel["max_redials"])
         self._at = None
-        self._up_at = 0
+        self._up_at = None  # when IP came up, of this call
         self._stopping = False
         address = config["address"]
         self.link = PppLink(
@@ -164,6 +164,7 @@ class ClientCall:
         part(self.link)
         self.session = None
         was_up = self.settings is not None
+        up_at, self._up_at = self._up_at, None
         cause = self._cause or fault
         self._cause = cause  # the link's own words about the loss of its lower layer say less
         self.link.lower_down(now)
@@ -177,7 +178,7 @@ class ClientCall:
                 self.node.log("info", self.component, "down with its tunnel")
             return
         self.node.fault(self.component, cause)
-        if ticks.diff(now, self._up_at) >= _GOOD:
+        if up_at is not None and ticks.diff(now, up_at) >= _GOOD:
             self._backoff.reset()
         wait = self._backoff.next() if self.dialer.config["redial"] else None
         if wait is None:
