@@ -211,11 +211,11 @@ class Endpoint:
         self.events.append((name, source, detail))
 
     def unused(self, table):
-        """A random 16-bit id, not 0, that is no key of ``table`` (which is never nearly full)."""
-        while True:
-            n = u16(self.random(2), 0)
-            if n and n not in table:
-                return n
+        """A 16-bit id, not 0, that is no key of ``table`` (which is never full): random, or the next free one."""
+        n = u16(self.random(2), 0)
+        while not n or n in table:
+            n = (n + 1) & 0xFFFF
+        return n
 
     def next_serial(self):
         """A Call Serial Number (§4.4.4)."""

@@ -1,0 +1,231 @@
+"""Coverage-guided fuzzing of decoders and whole machines: ``python tests/fuzz/guided.py TARGET [libFuzzer options] [CORPUS]``.
+
+A target takes bytes; whatever they are, it must not raise, hang, or grow without bound. Inputs worth keeping are in
+``tests/fuzz/corpus/TARGET``; ``test_guided.py`` runs each target for a bounded time.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "host"), str(ROOT / "tests")]
+
+
+def pieces(data):
+    """The input cut into datagrams: each begins with its length in one byte, 255 for the rest."""
+    out = []
+    at = 0
+    while at < len(data) and len(out) < 16:
+        size = data[at]
+        out.append(data[at + 1 :] if size == 255 else data[at + 1 : at + 1 + size])
+        at += 1 + (len(data) if size == 255 else size)
+    return out
+
+
+def room(data):
+    """``(buf, start, end)`` with the room around it that receivers may use."""
+    from laclet.port import HEADROOM, TAILROOM
+
+    return bytearray(HEADROOM) + bytearray(data) + bytearray(TAILROOM), HEADROOM, HEADROOM + len(data)
+
+
+class Nowhere:
+    """Takes what a machine sends."""
+
+    joined = None
+
+    def send(self, buf, start, end, addr=None):
+        assert 0 <= start <= end <= len(buf)
+
+    def carry(self, buf, start, end, now):
+        assert 0 <= start <= end <= len(buf)
+
+    def settle(self, addr):
+        pass
+
+    def close(self):
+        pass
+
+
+def random(n):
+    return bytes(range(1, n + 1))
+
+
+def avp_target(data):
+    """Control message AVPs, hidden ones too."""
+    from laclet.wire import avp
+
+    _, found, problem = avp.parse(bytes(data), 0, len(data), b"secret" if len(data) & 1 else None)
+    assert len(found) <= avp.MAX_AVPS and (problem is None or problem[1])
+
+
+def endpoint_target(data):
+    """An LNS with a secret, from whatever comes: tunnels, calls, data."""
+    from laclet.l2tp.endpoint import MAX_HALF_OPEN, Endpoint
+    from laclet.l2tp.tunnel import TunnelOptions
+
+    endpoint = Endpoint(random, TunnelOptions("lns", b"secret" if data[:1] == b"s" else None))
+    endpoint.carrier = Nowhere()
+    _drive(endpoint, endpoint.timers, data[1:], lambda session, now: session.accept(now))
+    assert len(endpoint.tunnels) <= MAX_HALF_OPEN + 16
+
+
+def client_target(data):
+    """A LAC that has dialled, and what its LNS may answer."""
+    from laclet.l2tp.endpoint import Endpoint
+    from laclet.l2tp.tunnel import TunnelOptions
+
+    endpoint = Endpoint(random)
+    endpoint.carrier = Nowhere()
+    tunnel = endpoint.open("lns", TunnelOptions("lac"), 0)
+    tunnel.incoming_call(0)
+    _drive(endpoint, endpoint.timers, data, lambda session, now: session.close(None, now))
+
+
+def _drive(endpoint, timers, data, offered):
+    from laclet.wire.l2tp import put_u16
+
+    now = 0
+    for piece in pieces(data):
+        buf, start, end = room(piece)
+        if len(piece) >= 12 and piece[0] & 0x80:  # as a peer that counts and addresses well, or little gets anywhere
+            buf[start] = 0xC8
+            buf[start + 1] = 2
+            put_u16(buf, start + 2, end - start)
+            tunnel = next(iter(endpoint.tunnels.values()), None)
+            if tunnel is not None:
+                put_u16(buf, start + 4, tunnel.tid)
+                put_u16(buf, start + 8, tunnel.channel.nr)
+                if tunnel.sessions and piece[6]:
+                    put_u16(buf, start + 6, next(iter(tunnel.sessions)))
+        endpoint.receive(buf, start, end, "lns", now)
+        event = endpoint.next_event()
+        while event is not None:
+            if event[0] == "call-offered":
+                offered(event[1], now)
+            event = endpoint.next_event()
+        now += 700
+        timers.on_timer(now)
+
+
+def hdlc_target(data):
+    """A serial line, octet by octet and in chunks."""
+    from laclet.line.serial import SerialLine
+
+    line = SerialLine(mru=200)
+    line.joined = Nowhere()
+    for piece in pieces(data):
+        buf, start, end = room(piece)
+        line.receive(buf, start, end, 0)
+        line.sent(line.tx_end - line.tx_start)
+
+
+def modem_target(data):
+    """A modem in front of a line, and what it may say."""
+    from laclet.line.modem import Modem
+    from laclet.line.serial import SerialLine
+
+    modem = Modem(SerialLine(mru=200))
+    modem.start(0)
+    now = 0
+    for piece in pieces(data):
+        buf, start, end = room(piece)
+        modem.receive(buf, start, end, now)
+        event = modem.next_event()
+        while event is not None:
+            if event[0] == "ring":
+                modem.answer(now)
+            event = modem.next_event()
+        now += 400
+        modem.on_timer(now)
+
+
+def _link(data, **options):
+    from laclet.ppp.link import PppLink
+
+    link = PppLink(random, **options)
+    link.joined = Nowhere()
+    link.above = None
+    link.open(0)
+    link.lower_up(0)
+    now = 0
+    for piece in pieces(data):
+        buf, start, end = room(piece)
+        link.carry(buf, start, end, now)
+        now += 150
+        link.on_timer(now)
+        while link.next_event() is not None:
+            pass
+
+
+def ppp_target(data):
+    """A PPP link that proves itself by any method."""
+    auth = ("eap", "mschap-v2", "mschap", "chap", "pap")
+    _link(data, username=b"user", password=b"secret", auth=auth, want_dns=True)
+
+
+def ppp_server_target(data):
+    """A PPP link that asks for proof."""
+    demand = ("eap", "mschap-v2", "mschap", "chap", "pap")
+    options = {"secret_of": lambda name: b"secret", "address": b"\x0a\0\0\1", "peer_address": b"\x0a\0\0\2"}
+    _link(data, demand=demand[data[0] % 5 :] if data else demand, **options)
+
+
+def ip_target(data):
+    """The host in user space."""
+    from laclet.ip.host import Host
+
+    class Link:
+        def send_ip(self, buf, start, end, now):
+            assert 0 <= start <= end <= len(buf)
+
+    host = Host(Link())
+    host.address = b"\x0a\0\0\1"
+    for piece in pieces(data):
+        host.receive_ip(*room(piece), 0)
+
+
+def ike_target(data):
+    """An IPsec responder, from whatever comes to its two ports."""
+    from unit.ipseclink import CLIENT, Scene, listener, policy
+
+    scene = Scene(policy(), listener())
+    for i, piece in enumerate(pieces(data)):
+        scene.inject(scene.server.natt if i & 1 else scene.server.ike, bytes(piece), CLIENT)
+
+
+def carriers_target(data):
+    """Frame relay, AAL5, X.25 and XOT decoders."""
+    from laclet.carrier.aal5 import Aal5
+    from laclet.carrier.framerelay import FrameRelay
+    from laclet.carrier.x25 import X25
+    from laclet.carrier.xot import Xot
+
+    class Above:
+        def receive(self, buf, start, end, addr, now):
+            assert 0 <= start <= end <= len(buf)
+
+    for machine in (FrameRelay("fr0"), Aal5("atm0"), X25("x25"), Xot(lambda buf, start, end: None)):
+        machine.carrier = Nowhere()
+        machine.endpoint = Above()
+        for piece in pieces(data):
+            buf, start, end = room(piece)
+            machine.receive(buf, start, end, "peer", 0)
+
+
+TARGETS = {name[: -len("_target")]: call for name, call in list(globals().items()) if name.endswith("_target")}
+
+
+def main():
+    """Fuzz one target until libFuzzer's limits are reached."""
+    import atheris
+
+    target = TARGETS[sys.argv.pop(1)]
+    with atheris.instrument_imports(include=["laclet"]):
+        target(b"")  # imports what it needs
+    atheris.Setup(sys.argv, target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
