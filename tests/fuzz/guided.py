@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of decoders and whole machines: ``python tests/fuzz/guided.py TARGET [libFuzzer options] [CORPUS]``.
+"""Coverage-guided fuzzing of decoders and whole machines: ``guided.py TARGET [libFuzzer options] [CORPUS]``.
 
 A target takes bytes; whatever they are, it must not raise, hang, or grow without bound. Inputs worth keeping are in
 ``tests/fuzz/corpus/TARGET``; ``test_guided.py`` runs each target for a bounded time.
