@@ -147,6 +147,28 @@ def test_an_interface_that_cannot_be_had_is_tried_again_by_the_next_reload(tmp_p
     assert home.end(signal.SIGTERM) == 5 and interfaces() == ["lo"]
 
 
+@in_namespace
+def test_a_tunnel_over_ipsec_gets_another_key(tmp_path, start):
+    ip("link", "set", "lo", "up")
+    lns = tmp_path / "lns.toml"
+    lns.write_text(
+        '[lns]\nlisten = "127.0.0.1"\naddress = "10.64.64.1"\npool = "10.64.64.2-10.64.64.9"\ninterface = "echo"\n'
+        'auth = []\nipsec_psk = "right"\n'
+    )
+    start("run", lns, "--log-json").wait_for("listening")
+    home = start("run", write(tmp_path, 1701, 'ipsec_psk = "right"', one=""), "--log-json")
+    home.wait_for("call.one: up")
+    sockets = len(status(tmp_path)["sockets"])
+    for key in ("wrong", "right"):
+        write(tmp_path, 1701, f'ipsec_psk = "{key}"', one="")
+        assert "home: tunnel.office: made anew" in laclet(tmp_path / "run", "reload", "home").stdout
+        home.wait_for("call.one: up" if key == "right" else "ike: ")
+    assert len(status(tmp_path)["sockets"]) == sockets and ping(
+        "10.64.64.1", status(tmp_path)["calls"]["one"]["address"]
+    )
+    assert home.end(signal.SIGTERM) == 5 and not any("Traceback" in line for line in home.said)
+
+
 def test_an_lns_takes_users_and_addresses_from_its_file(tmp_path, start):
     port, other = free_port(), free_port()
     path = tmp_path / "lns.toml"
