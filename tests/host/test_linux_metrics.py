@@ -6,6 +6,7 @@ import threading
 import urllib.request
 
 import pytest
+from clirun import Service, laclet
 from linuxloop import Idle, TestLoop
 
 from laclet_linux.metrics import Metrics, render
@@ -147,3 +148,45 @@ def test_an_address_that_is_taken(loop):
     with pytest.raises(OSError, match=r"cannot serve metrics at 127\.0\.0\.1 port .*: Address already in use"):
         Metrics(loop, [("127.0.0.1", 0), address], str)
     metrics.close()
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def test_of_a_service_that_gets_another_address_for_them(tmp_path):
+    path = tmp_path / "lns.toml"
+    ports = free_port(), free_port()
+
+    def write(port):
+        path.write_text(
+            f'[lns]\nlisten = "127.0.0.1:{free_port()}"\naddress = "10.0.0.1"\npool = "10.0.0.2-10.0.0.9"\nauth = []\n'
+            f'interface = "echo"\n[metrics]\nlisten = "127.0.0.1:{port}"\n'
+        )
+
+    def scrape(port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            assert page.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            return page.read().decode()
+
+    write(ports[0])
+    lns = Service(tmp_path / "run", "run", path, "--log-json")
+    try:
+        lns.wait_for("listening")
+        assert "\nlaclet_lns_callers 0\n" in scrape(ports[0]) and 'service="lns"' in scrape(ports[0])
+        with socket.create_server(("127.0.0.1", ports[1])):
+            write(ports[1])
+            taken = laclet(tmp_path / "run", "reload", "lns")
+            assert taken.returncode == 1 and "Address already in use" in taken.stderr
+            assert scrape(ports[0])
+        assert laclet(tmp_path / "run", "reload", "lns").returncode == 0
+        assert scrape(ports[1])
+        with pytest.raises(OSError, match="refused"):
+            scrape(ports[0])
+        other = Service(tmp_path / "run", "run", path, "--log-json", "--name", "other")
+        other.wait_for(f"service: udp: cannot serve metrics at 127.0.0.1 port {ports[1]}: Address already in use")
+        assert other.end() == 7
+    finally:
+        lns.kill()
