@@ -121,6 +121,19 @@ class Tunnel:
         self._stop = (result, 0, "")
         self._end(CLOSE, fault, now)
 
+    def hello(self, now):
+        """Ask whether the peer is there (§5.5): a tunnel that is not acknowledged goes down."""
+        if self.state == ESTABLISHED:
+            self._hello_base = now
+            self.channel.queue(0, avp.Writer(HELLO).buf)
+            self.flush(now)
+
+    def cut(self, fault, now):
+        """What carries it is gone, and the peer with it: end without a word."""
+        if self.fault is None:
+            self.fault = fault
+        self._step(DEAD, now)
+
     def lose(self, fault, now):
         """Another tunnel with this peer takes our place (§4.4.3 Tie Breaker): end without a word."""
         self.fault = fault
@@ -234,8 +247,7 @@ class Tunnel:
             if ticks.due(ticks.add(self._hello_base, self.options.hello_interval), now):
                 self._hello_base = self.heard
                 if ticks.due(ticks.add(self.heard, self.options.hello_interval), now):
-                    self._hello_base = now
-                    self.channel.queue(0, avp.Writer(HELLO).buf)  # §5.5
+                    self.hello(now)
         self.flush(now)
 
     # -- messages in --------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ class Lns:
         """The SAs with a peer are gone, and with them its tunnels."""
         for tunnel in self.node.tunnels():
             if tunnel.owner is None and tunnel.addr[0] == addr[0] and tunnel.addr[2:] == addr[2:]:
-                tunnel.lose(fault, now)
+                tunnel.cut(fault, now)
 
     def stop(self, fault, now):
         """End all calls and tunnels."""

@@ -33,6 +33,8 @@ def _proposals(config, key):
 def policy(config, port):
     """The Policy of a checked section [tunnel.NAME] or [lns]."""
     made = Policy(config["ipsec_psk"].encode(), _proposals(config, "ipsec_ike"), _proposals(config, "ipsec_esp"))
+    made.ike_life = config["ipsec_ikelifetime"]
+    made.esp_life = config["ipsec_salifetime"]
     made.force_encaps = config["ipsec_forceencaps"]
     made.aggressive = config["ipsec_aggressive"]
     made.identity = identity(config["ipsec_id"])
@@ -48,6 +50,7 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
     ipsec = Ipsec(policy(config, port), node.shell.random, node.events)
     ipsec.owner = owner
     ipsec.policy.accept = accept is not None
+    ipsec.on_keys = getattr(node.shell, "on_keys", None)
     endpoint = Endpoint(node.shell.random, accept, node.timers, node.events, node.settle)
     endpoint.carrier = ipsec
     ipsec.endpoint = endpoint
@@ -73,6 +76,7 @@ class SecureDialer(Dialer):
         Dialer.__init__(self, node, name, config)
         self._endpoint = None
         self._connected = None  # the address that there may be SAs with
+        self._resuming = False  # they are negotiated anew, under a tunnel that is up
 
     def stop(self, fault, now):
         """Close the tunnel, or stop negotiating; it stays closed."""
@@ -100,21 +104,38 @@ class SecureDialer(Dialer):
         """ike-up, ike-renewed, ike-down, ike-fault of IPsec; tunnel-up, tunnel-down."""
         if name[:4] != "ike-":
             Dialer.on_event(self, name, source, detail, now)
-        elif name == "ike-up":
-            if self.state == CONNECTING and self.tunnel is None and detail == self.addr:
-                self.node.log("info", self.component, "IPsec is up: " + source.summary(detail))
-                self.open_tunnel(self._endpoint, now)
+        elif name == "ike-up" and detail == self.addr:
+            self._up(source.summary(detail), now)
         elif name == "ike-renewed":
             self.node.log("debug", self.component, "IPsec has new keys")
         elif name == "ike-fault":
             self.node.fault(self.component, detail[1])
-        elif detail[0] == self.addr and self.tunnel is not None:
-            self.tunnel.lose(detail[1], now)  # there is no way left for a StopCCN
-        elif detail[0] == self.addr and self.state == CONNECTING:
-            self.down(detail[1], now)
+        elif name == "ike-down" and detail[0] == self.addr:
+            self._lost(detail[1], now)
+
+    def _up(self, text, now):
+        if self.tunnel is not None:
+            self._resuming = False
+            self.node.log("info", self.component, "IPsec is up again: " + text)
+            self.tunnel.hello(now)  # the LNS may have lost more than its SAs
+        elif self.state == CONNECTING:
+            self.node.log("info", self.component, "IPsec is up: " + text)
+            self.open_tunnel(self._endpoint, now)
+
+    def _lost(self, fault, now):
+        """The SAs are gone. A tunnel does not end with them: it waits while they are negotiated anew, once."""
+        if self.tunnel is not None and not self._resuming:
+            self._resuming = True
+            self.node.fault(self.component, fault)
+            self._endpoint.carrier.connect(self.addr, now)
+        elif self.tunnel is not None:
+            self.tunnel.cut(fault, now)  # there is no way left for a StopCCN
+        elif self.state == CONNECTING:
+            self.down(fault, now)
 
     def down(self, fault, now):
         """The tunnel, or the SAs for it, came to nothing."""
+        self._resuming = False
         if self.state != IDLE and not fault.said:
             self._disconnect()  # the LNS may have forgotten the SAs: the next time begins anew
         Dialer.down(self, fault, now)
