@@ -1,4 +1,7 @@
-"""Name servers that a peer has told us: handed to systemd-resolved or resolvconf, whichever is here."""
+"""Name servers that a peer has told us: handed to systemd-resolved or resolvconf, whichever is here.
+
+On OpenWrt netifd has them from a hook, and decides.
+"""
 
 import os
 import shutil
@@ -6,6 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 _RESOLVED = "/run/systemd/resolve"  # is there while systemd-resolved runs
+_NETIFD = "/lib/netifd/netifd-proto.sh"
 _PATIENCE = 10  # seconds for a command
 
 
@@ -26,7 +30,7 @@ class NameServers:
         elif shutil.which("resolvconf"):
             self._set.add(interface)
             self._run(["resolvconf", "-a", interface], "".join(f"nameserver {server}\n" for server in servers))
-        else:
+        elif not os.path.exists(_NETIFD):
             self._log("warning", f"name servers {', '.join(servers)} are not used: no resolvectl, no resolvconf")
 
     def clear(self, interface):

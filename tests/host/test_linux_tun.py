@@ -275,3 +275,17 @@ def test_name_servers_go_to_resolvconf(tmp_path, monkeypatch):
     world.end(tun)
     assert seen.read_text() == "-a laclet0\nnameserver 10.0.0.53\n-d laclet0\n"
     assert world.log == []
+
+
+@in_namespace
+def test_name_servers_that_nobody_takes_are_told_of_except_where_netifd_takes_them(tmp_path, monkeypatch):
+    world = World()
+    monkeypatch.setattr(names_module, "_RESOLVED", str(tmp_path / "none"))
+    monkeypatch.setattr(names_module.shutil, "which", lambda program: None)
+    for netifd, said in ((str(tmp_path / "none"), 1), (str(tmp_path), 0)):
+        monkeypatch.setattr(names_module, "_NETIFD", netifd)
+        world.log.clear()
+        world.names.set("laclet0", ["10.0.0.53"])
+        world.names.clear("laclet0")
+        assert len([1 for level, text in world.log if level == "warning" and "10.0.0.53 are not used" in text]) == said
+    world.end()
