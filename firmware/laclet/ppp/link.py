@@ -31,6 +31,7 @@ class PppLink(Network):
     ``peer_address``  server: the peer's address, or f(name) -> address or None, asked when IPCP begins
     ``dns``, ``want_dns``, ``nbns``  see ``Ipcp``
     ``echo_interval``, ``echo_failure``  LCP Echo-Request every so many ms (0: never); dead after so many unanswered
+    ``multilink``     a ``Bundle`` to join, or the ``Bundles`` of a server; it has the NCPs, ``above`` and ``send_ip``
     ``accm``          4 bytes when an asynchronous line is joined: ask this ACCM, PFC and ACFC; None otherwise
 
     Events: ``("up", link, settings)`` when an NCP opens (``Ipcp.settings``), and again after a renegotiation, which
@@ -57,6 +58,7 @@ class PppLink(Network):
         echo_interval=0,
         echo_failure=4,
         accm=None,
+        multilink=None,
     ):
         super().__init__(random, mtu or mru)
         for method in tuple(auth) + tuple(demand):
@@ -82,7 +84,13 @@ class PppLink(Network):
         self.lcp = Lcp(self, mru, accm, echo_interval, echo_failure)
         self.machines.append(self.lcp)
         self.inputs[ppp.LCP] = self.lcp.receive
-        self.add_ipcp(address, peer_address, dns, want_dns, nbns)
+        self.multilink = multilink
+        self.bundle = None  # the one it has joined
+        self.speed = 0  # bits a second, as far as known; divides the traffic of a bundle
+        if multilink is None:
+            self.add_ipcp(address, peer_address, dns, want_dns, nbns)
+        else:
+            multilink.equip(self.lcp)
 
     # -- verbs --------------------------------------------------------------------------------------
 
@@ -142,6 +150,8 @@ class PppLink(Network):
                 self._other(protocol, buf, at, end, now)
             if protocol >= NETWORK_CONTROL:
                 self.rearm()
+                if self.bundle is not None:
+                    self.bundle.rearm()
 
     def phase(self):
         """Phase of the link (§3.2), read off LCP's state."""
@@ -231,6 +241,8 @@ class PppLink(Network):
             self.machines.remove(role)
         self.roles = []
         self.stop_ncps(now)
+        if self.bundle is not None:
+            self.bundle.leave(self, now)
 
     def lcp_finished(self, now):
         """LCP is done: the lower layer is needed no longer."""
@@ -258,7 +270,10 @@ class PppLink(Network):
             self.network = True
             if self.roles:
                 self._blamed = None  # whatever went wrong before, it was got over
-            self.start_ncps(now)
+            if self.multilink is None:
+                self.start_ncps(now)
+            else:
+                self.multilink.admit(self, now)
 
     def _implied(self, now):
         """The peer speaks network protocols: does that stand for a lost Success? True when they may be heard."""
@@ -268,7 +283,7 @@ class PppLink(Network):
 
     def protocol_rejected(self, protocol, now):
         """The peer does not speak this protocol (§5.7)."""
-        if self.ncp_rejected(protocol, now):
+        if self.ncp_rejected(protocol, now) or (self.bundle is not None and self.bundle.ncp_rejected(protocol, now)):
             return
         for role in self.roles:
             if role.protocol == protocol:
@@ -289,7 +304,11 @@ class PppLink(Network):
                     return
         if ours:
             self.drop("authentication packet unasked for")
-            return
+        else:
+            self.reject_protocol(protocol, buf, at, end, now)
+
+    def reject_protocol(self, protocol, buf, at, end, now):
+        """Nobody here speaks this protocol (§5.7)."""
         self.drop("unknown protocol")
         data = bytes((protocol >> 8, protocol & 0xFF)) + bytes(buf[at : min(end, at + MAX_REJECTED)])
         self.send(ppp.LCP, ppp.PROTOCOL_REJECT, self.lcp.next_identifier(), data, now)
