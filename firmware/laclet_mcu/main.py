@@ -12,16 +12,21 @@ _LOADING = 2048
 _RUNNING = 16384
 
 
-def shell(path="/config.json"):
-    """A Shell with the configuration at ``path``; None when it has faults, which are printed."""
-    gc.threshold(_LOADING)
-    from .store import load
+def shell(path="/config.json", safe=False, always=False):
+    """A Shell with the configuration at ``path``; None when it has faults, which are printed.
 
-    config, problems = load(path)
+    ``always``: a Shell with nothing to do instead of None; ``safe``: that in any case.
+    """
+    gc.threshold(_LOADING)
+    from .store import load, nothing
+
+    config, problems = (None, []) if safe else load(path)
     for line in problems:
         print(line)
-    if problems:
-        return None
+    if safe or problems:
+        if not always:
+            return None
+        config = nothing()
     from .shell import Shell
 
     made = Shell(config)

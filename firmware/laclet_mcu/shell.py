@@ -16,6 +16,7 @@ from .udp import Udp, address
 _LEVELS = ("error", "warning", "info", "debug")
 _DATAGRAM_MAX = const(2048)  # an MTU of 1500 and all headers, with room for long control messages
 _LONGEST = const(60_000)  # ms; the loop wakes up now and then all the same
+_SHORT = const(100)  # ms; while the last words are exchanged
 _MASK = const(0x3FFFFFFF)  # ticks.PERIOD - 1
 
 
@@ -34,6 +35,7 @@ class Shell:
         self._questions = []  # (host, port, done) for DNS
         self._rx = frame_buffer(_DATAGRAM_MAX)  # whatever comes in, from sockets and lines: one thing at a time
         self.random = os.urandom
+        self.keeper = None  # ``watch()``es every new node
         self.node = Node(config, self)
 
     # -- the loop -------------------------------------------------------------------------------------
@@ -56,6 +58,23 @@ class Shell:
             raise
         finally:
             self.node.close()
+
+    def end(self):
+        """Close calls and tunnels in order, then everything."""
+        self.node.stop(self.now())
+        while not self.node.stopped(self.now()):
+            self.turn(_SHORT)
+        self.node.close()
+        self._wires.clear()
+
+    def renew(self, config):
+        """End what runs, and serve another configuration; from a timer, not while input is taken."""
+        self.end()
+        self._level = _LEVELS.index(config["log"]["level"])
+        self.node = Node(config, self)
+        if self.keeper is not None:
+            self.keeper.watch()
+        self.start()
 
     def start(self):
         """Begin to listen and to dial."""

@@ -21,6 +21,15 @@ def load(path, tell=print):
     return Store(path).load(tell)
 
 
+def nothing():
+    """A checked configuration with nothing in it, for a board that has a console only."""
+    from laclet.node.config import check
+
+    config = check({}, True)[0]
+    forget("laclet.node", "config", "schema", "values")
+    return config
+
+
 class Store:
     """The configuration at ``path``, with secrets.json, store.json and copies in the same folder."""
 
@@ -44,7 +53,7 @@ class Store:
                     tell(line)
                 tell(before[0] + ": taken instead")
                 config, lines = saved, []
-        _forget("config", "schema", "values")
+        forget("laclet.node", "config", "schema", "values")
         return config, lines
 
     def read(self, previous=False):
@@ -74,6 +83,13 @@ class Store:
             json.dump({"version": _VERSION, "sums": sums, "was": was}, file)
         _replace(manifest + ".new", manifest + ".json")
         self._current(_mute)
+
+    def forget(self):
+        """Remove all there is; secrets before what is useless without them."""
+        for suffix in (".bak", ".new", ""):
+            for name in ("store.json", self._names[1], self._names[0]):
+                if _exists(self._folder + name + suffix):
+                    os.remove(self._folder + name + suffix)
 
     def _manifest(self):
         """What store.json tells; None without a usable one."""
@@ -218,10 +234,10 @@ def _mute(line):
     pass
 
 
-def _forget(*names):
-    """Let modules of laclet.node be collected."""
-    package = sys.modules["laclet.node"]
+def forget(package, *names):
+    """Let modules of a package be collected."""
+    holder = sys.modules[package]
     for name in names:
-        sys.modules.pop("laclet.node." + name, None)
-        if hasattr(package, name):
-            delattr(package, name)
+        sys.modules.pop(package + "." + name, None)
+        if hasattr(holder, name):
+            delattr(holder, name)

@@ -263,3 +263,15 @@ def test_tools_speak_json_on_the_same_port():
     assert ask(id=7, do="reboot")["out"] == ["done"] and host.acts == [("reboot", [])]
     shown = ask(id=8, do="show config")["data"]
     assert shown["call"]["isp"]["password"] == "(hidden)"
+
+
+def test_another_console_goes_on_where_one_was_unloaded():
+    host = Host()
+    host.do("set call.isp.mtu 1300")
+    host.type("commit confirm 2\rset hostna", 1000)
+    other = Console(host, host.console.state())
+    assert other.poll_at() == 121_000
+    other.receive(b"me box\r", 1000)
+    assert other.execute("compare", 0) == ['+ hostname = "box"']
+    other.on_timer(121_000)
+    assert host.applied[-1]["call"]["isp"]["mtu"] == 1450

@@ -183,21 +183,19 @@ def _copy(tree):
 
 
 class Console:
-    """One console; ``receive`` what is typed. A machine with a deadline: of ``commit confirm``."""
+    """One console; ``receive`` what is typed. ``poll_at`` is the deadline of ``commit confirm``."""
 
-    def __init__(self, host):
-        self.armed = None  # for Timers
+    def __init__(self, host, state=None):
+        """``state``: of a console that has gone on here, see ``state()``."""
         self._host = host
-        self._tree, self._secrets = host.running()  # committed
+        if state is None:
+            state = (None, host.running(), None, False, (), "")
+        self._confirm_at, (self._tree, self._secrets), self._before, self._unsaved, history, self._line = state
         self._new = None  # the candidate: (tree, secrets)
         self._discard()
-        self._before = None  # committed before that
-        self._unsaved = False
-        self._confirm_at = None
-        self._line = ""
         self._utf = b""  # bytes of a character that is not complete
-        self._history = []
-        self._place = 0  # in the history
+        self._history = list(history)
+        self._place = len(history)
         self._escape = 0  # 1 after ESC, 2 after ESC [
         self._long = False  # the line was too long, and is refused
         self._cr = False
@@ -488,6 +486,11 @@ class Console:
 
     def _help(self, line, found, now):
         return self.help("")
+
+    def state(self):
+        """What another console needs to go on after a commit: plain values, first the deadline for ``confirm``."""
+        running = (self._tree, self._secrets)
+        return self._confirm_at, running, self._before, self._unsaved, self._history, self._line
 
     def status(self):
         """What is not yet done."""
