@@ -93,8 +93,8 @@ def test_run_refuses_a_bad_file(run, tmp_path):
     done = run("run", path)
     assert done.returncode == 3
     assert done.stderr == (
-        f"{path}:1: lns: address is missing; add address = ...\n"
-        f"{path}:1: lns: pool is missing; add pool = ...\n"
+        f"{path}:1: lns: address is missing; add address = ..., or forward = ...\n"
+        f"{path}:1: lns: pool is missing; add pool = ..., or forward = ...\n"
         f"{path}:1: lns: auth asks for a log-in that nobody has; "
         "add [lns.users] to the secrets file, or auth = [] for no log-in\n"
     )

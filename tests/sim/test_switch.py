@@ -1,6 +1,5 @@
 """A tunnel switch in the middle: LAC client, switch, LNS, each a node."""
 
-from laclet.node.switch import SwitchedCall
 from sim.net import Network, World
 from sim.shell import make
 from sim.test_client import client, lns
@@ -10,19 +9,12 @@ def chain():
     world = World(3)
     network = Network(world, delay=10)
     server, _ = make(world, network, "far", lns())
-    tree = lns()
-    tree["hostname"] = "middle"
-    tree["tunnel"] = {"onward": {"server": "far"}}
+    tree = {
+        "hostname": "middle",
+        "tunnel": {"onward": {"server": "far"}},
+        "lns": {"listen": ["0.0.0.0:1701"], "forward": "onward"},
+    }
     middle, shell = make(world, network, "middle", tree)
-    answer = middle.lns.on_event
-
-    def on_event(name, source, detail, now):  # every offered call goes on
-        if name == "call-offered":
-            SwitchedCall(middle, source, middle.dialers["onward"]).start(now)
-        else:
-            answer(name, source, detail, now)
-
-    middle.lns.on_event = on_event
     node, near = make(world, network, "cpe", client(tunnel={"server": "middle"}))
     return world, server, middle, shell, node, near
 

@@ -146,11 +146,14 @@ class _Check:
     def refers(self, path, call, config):
         """The sections a call names."""
         for key in ("tunnel", "line"):
-            wanted = call[key]
-            if wanted is not None and wanted not in config[key]:
-                hint = nearest(wanted, config[key])
-                mend = "did you mean %s?" % said(hint) if hint else "add [%s.%s]" % (key, clip(wanted))
-                self.wrong(path + (key,), "there is no [%s.%s]" % (key, clip(wanted)), mend)
+            self.exists(path + (key,), call[key], key, config[key])
+
+    def exists(self, path, wanted, kind, known):
+        """The section ``[kind.wanted]`` must be among those that are ``known``."""
+        if wanted is not None and wanted not in known:
+            hint = nearest(wanted, known)
+            mend = "did you mean %s?" % said(hint) if hint else "add [%s.%s]" % (kind, clip(wanted))
+            self.wrong(path, "there is no [%s.%s]" % (kind, clip(wanted)), mend)
 
     def lac_call(self, path, call, given):
         """A call of a line keeps no keys of PPP: the PPP in it is not ours."""
@@ -160,7 +163,7 @@ class _Check:
                     self.wrong(path + (key,), "is for a call without a line", "remove it, or remove line")
                 del call[key]
 
-    def lns(self, lns, given, hostname):
+    def lns(self, lns, given, hostname, tunnels):
         """The LNS: addresses that do not clash, callers who can log in."""
         lns["hostname"] = lns["hostname"] or hostname
         if len(lns["dns"]) > 2:
@@ -169,6 +172,12 @@ class _Check:
             first, last = [ipv4_bytes(end) for end in lns["pool"]]
             if first <= ipv4_bytes(lns["address"]) <= last:
                 self.wrong(("lns", "pool"), "holds lns.address", "leave our own address out")
+        if lns["forward"] is not None:
+            self.exists(("lns", "forward"), lns["forward"], "tunnel", tunnels)
+            return
+        for key in ("address", "pool"):
+            if key not in given:
+                self.wrong(("lns",), key + " is missing", "add %s = ..., or forward = ..." % key)
         if lns["auth"] and not given.get("users"):
             mend = "add [lns.users] to the secrets file, or auth = [] for no log-in"
             self.wrong(("lns",), "auth asks for a log-in that nobody has", mend)
@@ -202,7 +211,7 @@ def check(tree, on_board=False):
     work.lines(config, tree.get("line"))
     work.calls(config, tree.get("call"))
     if config["lns"] is not None:
-        work.lns(config["lns"], tree["lns"], config["hostname"])
+        work.lns(config["lns"], tree["lns"], config["hostname"], config["tunnel"])
     return config, work.problems
 
 

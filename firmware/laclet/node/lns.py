@@ -130,8 +130,8 @@ class Lns:
         self.node = node
         self.config = config
         self.options = tunnel_options(config, node.hostname)
-        self.address = ipv4_bytes(config["address"])
-        self.pool = Pool(ipv4_bytes(config["pool"][0]), ipv4_bytes(config["pool"][1]))
+        self.address = ipv4_bytes(config["address"]) if config["address"] else None
+        self.pool = Pool(*[ipv4_bytes(end) for end in config["pool"]]) if config["pool"] else None
         self.dns = tuple([ipv4_bytes(a) for a in config["dns"]])
         self.callers = {}  # Session -> Caller
         self._users = {}
@@ -181,6 +181,11 @@ class Lns:
         elif name == "call-offered":
             if source.kind is not LNS_INCOMING:
                 source.close(Fault(SESSION, "we have no line to dial"), now, results.CDN_NO_FACILITY)
+                return
+            if self.config["forward"]:
+                from .switch import SwitchedCall
+
+                SwitchedCall(self.node, source, self.node.dialers[self.config["forward"]]).start(now)
                 return
             caller = Caller(self, source)
             self.callers[source] = caller
