@@ -188,6 +188,7 @@ class Namespace(Place):
         self.directory = str(lab.directory / name)
         Path(self.directory).mkdir()
         self._path = f"{self.directory}/agent"
+        self._errors = open(f"{self.directory}/errors", "w+")  # noqa: SIM115 - closed with the namespace
         self._process = subprocess.Popen(
             [
                 *["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
@@ -195,11 +196,14 @@ class Namespace(Place):
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             start_new_session=True,
             text=True,
         )
         if "ready" not in self._process.stdout.readline():
-            raise LabError(f"{name}: no namespace; is this root, with CAP_SYS_ADMIN?")
+            self._process.wait()
+            self._errors.seek(0)
+            raise LabError(f"{name}: no namespace: {self._errors.read()}")
         self._lifeline = _lifeline(self._connect(10.0))
         self.run("ip", "link", "set", "lo", "up")
 
@@ -232,6 +236,7 @@ class Namespace(Place):
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._process.stdout.close()
+        self._errors.close()
 
 
 class Guest(Place):
