@@ -21,7 +21,7 @@ _SAID_MAX = 120  # what a peer says may fill a datagram; a log line needs no mor
 
 
 class Fault:
-    """``layer`` (one of the constants), ``cause`` (ours), ``said`` (the peer's words, cleaned), ``hint`` (what to try)."""
+    """``layer`` (a constant), ``cause`` (ours), ``said`` (the peer's words, cleaned), ``hint`` (what to try)."""
 
     def __init__(self, layer, cause, said="", hint=""):
         self.layer = layer

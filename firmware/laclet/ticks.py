@@ -1,4 +1,4 @@
-"""Milliseconds that wrap: every ``now`` and deadline of the core is an int modulo 2**30 (the tick period of 32-bit MicroPython ports)."""
+"""Milliseconds that wrap: ``now`` and deadlines are ints modulo 2**30, the tick period of 32-bit MicroPython ports."""
 
 PERIOD = 1 << 30
 _MASK = PERIOD - 1
