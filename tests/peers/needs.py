@@ -17,6 +17,7 @@ PROGRAMS = {
     "l2tpns": "l2tpns",
     "freeradius": "freeradius",
     "swanctl": "strongswan-swanctl",
+    "nft": "nftables",
     "iperf3": "iperf3",
 }
 LAB = ("ip", "tcpdump", "tshark")

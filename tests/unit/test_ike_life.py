@@ -269,3 +269,17 @@ def test_two_clients_behind_one_nat():
     second = scene.server.endpoint.got[0][0]
     assert first != second and first[:2] == second[:2]
     assert len(scene.server.peers) == 2
+
+
+def test_a_server_that_renews_phase_1():
+    """A client takes calls from nobody but the server it has called."""
+    scene = Scene(policy(), listener(ike_life=60))
+    assert scene.dial()
+    first = scene.client.peers[0].sas[0]
+    assert talk(scene, 120) == (0, 0)
+    assert scene.client.peers[0].sas[-1] is not first
+    assert len(scene.client.peers) == len(scene.server.peers) == 1
+    scene.client.disconnect(LNS)
+    drops = dict(scene.client.drops)
+    scene.inject(scene.client.ike, bytes(7) + b"\x01" + bytes(8) + b"\x01\x10\x02" + bytes(8) + b"\x1c", (SERVER, 500))
+    assert scene.client.drops != drops

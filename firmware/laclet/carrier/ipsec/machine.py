@@ -285,7 +285,7 @@ class Ipsec:
         cookie_r = message[8:16]
         sa = self._sas.get(message[:8])
         if sa is None:
-            if cookie_r != NO_COOKIE or exchange not in (p.MAIN, p.AGGRESSIVE) or not self.policy.accept:
+            if cookie_r != NO_COOKIE or exchange not in (p.MAIN, p.AGGRESSIVE) or not self._welcome(addr):
                 return "unknown cookies"
             return self._stranger(message, exchange, inlet, addr, now)
         if cookie_r not in (sa.cookie_r, NO_COOKIE) and sa.cookie_r != NO_COOKIE:
@@ -301,6 +301,10 @@ class Ipsec:
         if sa.state == tables.AGGRESSIVE_3:
             sa.repeat()  # quick mode already: the message before it got lost, and is sent again when asked for
         return "too early"
+
+    def _welcome(self, addr):
+        """True when whoever is at ``addr`` may start a phase 1: anybody, or a peer of ours that renews its SA."""
+        return self.policy.accept or any(peer.sas and peer.addr[0] == addr[0] for peer in self.peers)
 
     def _stranger(self, message, exchange, inlet, addr, now):
         """A first message from somebody we did not call."""
