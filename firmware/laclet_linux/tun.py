@@ -32,7 +32,7 @@ class TunInterface:
         self._log = log
         self._hooks = hooks
         self._counted = (0, 0)  # bytes before it came up
-        self._pinned = None  # the LNS's address, while it has a route of its own
+        self._pinned = []  # addresses of LNSes, while they have routes of their own
         self.since = None  # when it came up, on the monotonic clock in seconds
         self._buf = frame_buffer(_SIZE)
         self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
@@ -51,6 +51,8 @@ class TunInterface:
 
     def up(self, settings, peer, now):
         """The link is up: ``settings`` has ``local``, ``remote``, ``dns`` (bytes) and ``mtu``; ``peer`` is the LNS.
+
+        ``others`` in ``settings`` are the LNSes of the other links of a bundle.
 
         Returns None; or the Fault of a configuration that the kernel refuses, undone, for the link to be closed with.
         """
@@ -82,12 +84,12 @@ class TunInterface:
         self._names.clear(self.name)
         if self._hooks is not None:
             self._tell_hooks(seconds)
-        for undo, argument in ((self._routes.down, self._index), (self._routes.unpin, self._pinned)):
+        for undo, argument in [(self._routes.down, self._index)] + [(self._routes.unpin, lns) for lns in self._pinned]:
             try:
                 undo(argument)
             except OSError as error:
                 self._log("warning", f"{self.name}: {error.strerror}")
-        self._pinned = None
+        self._pinned = []
 
     def close(self):
         """Take everything back; the interface goes."""
@@ -99,12 +101,13 @@ class TunInterface:
     def _configure(self, settings, peer):
         options = self._options
         local, remote = ipv4_text(settings["local"]), ipv4_text(settings["remote"])
-        lns = peer[0] if len(peer) == 2 else None
-        if lns is not None and (lns == remote or self._takes(lns)):
-            self._say(self._routes.pin(lns))
-            self._pinned = lns
+        peers = [addr[0] for addr in (peer, *settings.get("others", ())) if len(addr) == 2]
+        for lns in peers:
+            if lns == remote or self._takes(lns):
+                self._say(self._routes.pin(lns))
+                self._pinned.append(lns)
         # An LNS that calls its end of the link by its public address must not be looked for inside the tunnel.
-        self._routes.up(self._index, local, None if remote == lns else remote, settings["mtu"])
+        self._routes.up(self._index, local, None if remote in peers else remote, settings["mtu"])
         if options.get("default_route") and not self._routes.add_default(self._index, options["metric"]):
             self._say("the other default route stays, behind ours")
         for network in options.get("routes", ()):

@@ -83,6 +83,7 @@ _KINDS = {
     "choice": "one of",
     "choices": "list of",
     "ref": "name of",
+    "refs": "list, each the name of",
     "ipv4": "IPv4 address",
     "ip": "IP address",
     "ipv4s": "list of IPv4 addresses",
@@ -114,7 +115,7 @@ def _value(kind: str, limits) -> str:
         return f"{words}, {limits[0]} to {limits[1]}"
     if kind in ("choice", "choices"):
         return f"{words} " + ", ".join(f'`"{word}"`' for word in limits)
-    if kind == "ref":
+    if kind in ("ref", "refs"):
         return f"{words} a `[{limits}.NAME]`"
     if kind == "hosts":
         return f"{words}; port {limits} if none is given"

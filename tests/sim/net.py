@@ -135,6 +135,7 @@ class Network:
     def __init__(self, world, **link):
         self.world = world
         self.link = Link(world, **link)
+        self.paths = {}  # port of either end -> Link of its own
         self.trace = None
         self._hosts = {}
 
@@ -152,7 +153,8 @@ class Network:
         """Called by carriers."""
         if self.trace is not None:
             self.trace.append((self.world.elapsed, source, target, data))
-        self.link.carry(data, self._deliver, source, target)
+        link = self.paths.get(target[1]) or self.paths.get(source[1]) or self.link
+        link.carry(data, self._deliver, source, target)
 
     def _deliver(self, buf, start, end, source, target, now):
         endpoint = self._hosts.get(target)

@@ -11,6 +11,19 @@ from .ncps import add_ncps
 _GOOD = 10_000
 
 
+def link_options(node, config):
+    """The keyword arguments of a PppLink that concern the link itself, of a checked section [call.NAME]."""
+    return {
+        "mru": config["mru"],
+        "username": (config["username"] or "").encode(),
+        "password": (config["password"] or "").encode(),
+        "auth": config["auth"],
+        "name": node.hostname.encode(),
+        "echo_interval": int(config["lcp_echo_interval"] * 1000),
+        "echo_failure": config["lcp_echo_failure"],
+    }
+
+
 class ClientCall:
     """The call of one section [call.NAME] without a line. The link and its interface live as long as the node."""
 
@@ -33,26 +46,25 @@ class ClientCall:
         self._at = None
         self._up_at = None  # when IP came up, of this call
         self._stopping = False
-        address = config["address"]
-        self.link = PppLink(
-            node.shell.random,
-            mru=config["mru"],
-            mtu=config["mtu"],
-            username=(config["username"] or "").encode(),
-            password=(config["password"] or "").encode(),
-            auth=config["auth"],
-            name=node.hostname.encode(),
-            address=ipv4_bytes(address) if address else None,
-            want_dns=config["use_peer_dns"],
-            echo_interval=int(config["lcp_echo_interval"] * 1000),
-            echo_failure=config["lcp_echo_failure"],
-        )
-        add_ncps(self.link, config)
+        self.interface = None
+        self.link = self.make_link(config)
         node.adopt(self.link, self)
         node.watch(self.link, self.component)
-        self.interface = node.shell.open_interface(config, self.link)
-        self.link.above = self.interface
         dialer.calls.append(self)
+
+    def make_link(self, config):
+        """The PPP endpoint, with its interface."""
+        address = config["address"]
+        link = PppLink(
+            self.node.shell.random,
+            mtu=config["mtu"],
+            address=ipv4_bytes(address) if address else None,
+            want_dns=config["use_peer_dns"],
+            **link_options(self.node, config),
+        )
+        add_ncps(link, config)
+        self.interface = link.above = self.node.shell.open_interface(config, link)
+        return link
 
     def start(self, now):
         """Nothing to do before the tunnel is dialled."""

@@ -125,6 +125,7 @@ class _Check:
         for name in sorted(config["call"]):
             call = config["call"][name]
             path = ("call", name)
+            self.ways(path, call, given[name])
             self.refers(path, call, config)
             if call["line"] is not None:
                 self.once(lines, call["line"], path + ("line",), "is tunnelled by", "a line has one call")
@@ -143,10 +144,23 @@ class _Check:
                 if not is_plain(call["ifname"].replace(".", "_")) or call["ifname"] in (".", ".."):
                     self.wrong(path + ("ifname",), "is no name for an interface", "use letters, digits, -, _ and .")
 
+    def ways(self, path, call, given):
+        """The tunnels of a call: one, or with multilink several, in ``tunnels`` either way."""
+        if "tunnels" in given and "tunnel" in given:
+            self.wrong(path + ("tunnels",), "stands beside tunnel", "keep one of them")
+        elif "tunnels" in given and not call["multilink"] and call["line"] is None:
+            self.wrong(path + ("tunnels",), "is for multilink", "add multilink = true, or name one tunnel")
+        elif not call["tunnel"] and not call["tunnels"]:
+            self.wrong(path, "tunnel is missing", "add tunnel = ...")
+        call["tunnels"] = call["tunnels"] or [call["tunnel"]]
+        call["tunnel"] = call["tunnels"][0]
+
     def refers(self, path, call, config):
         """The sections a call names."""
-        for key in ("tunnel", "line"):
-            self.exists(path + (key,), call[key], key, config[key])
+        self.exists(path + ("line",), call["line"], "line", config["line"])
+        for i in range(len(call["tunnels"])):
+            at = path + (("tunnels", i) if len(call["tunnels"]) > 1 else ("tunnel",))
+            self.exists(at, call["tunnels"][i], "tunnel", config["tunnel"])
 
     def exists(self, path, wanted, kind, known):
         """The section ``[kind.wanted]`` must be among those that are ``known``."""

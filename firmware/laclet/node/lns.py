@@ -9,6 +9,9 @@ from ..wire.address import ipv4_bytes, ipv4_text
 from .dialer import tunnel_options
 from .ncps import add_ncps
 
+# A dead link in a bundle takes its share of every packet with it: it is looked for so often (ms).
+_ECHO = 5000
+
 
 class Pool:
     """IPv4 addresses ``first`` to ``last`` (4 bytes each), given out in turn."""
@@ -35,66 +38,26 @@ class Pool:
         self._used.discard(int.from_bytes(address, "big") - self._first)
 
 
-class Caller:
-    """One call to us: a session, the link joined to it, its address."""
+class Guest:
+    """The IP side of a caller: its address and its interface, above ``link``, a PppLink or a Bundle."""
 
-    def __init__(self, lns, session):
-        node = lns.node
-        config = lns.config
+    def __init__(self, lns, component):
         self.lns = lns
-        self.session = session
+        self.component = component
+        self.link = None
         self.address = None
         self.settings = None
         self.settings6 = None  # of IPv6
         self.interface = None
-        self.component = "lns.%d/%d" % (session.tunnel.tid, session.sid)
-        self.link = PppLink(
-            node.shell.random,
-            mru=config["mru"],
-            mtu=config["mtu"],
-            demand=config["auth"],
-            name=lns.options.host_name.encode(),
-            secret_of=lns.secret_of,
-            address=lns.address,
-            peer_address=self._assign,
-            dns=lns.dns,
-        )
-        add_ncps(self.link, config)
-        node.adopt(self.link, self)
-        node.watch(self.link, self.component)
 
-    def _assign(self, name):
+    def assign(self, name):
+        """The address for the caller of this name, or None when there is none left."""
         if self.address is None:
             self.address = self.lns.pool.take()
         return self.address
 
-    def on_event(self, name, source, detail, now):
-        """call-up, call-down of the session; up, down of the link."""
-        node = self.lns.node
-        if name == "call-up":
-            join(self.link, self.session)
-            self.link.open(now)
-            self.link.lower_up(now)
-            node.timers.update(self.link, now)
-        elif name == "up":
-            self._up(detail, now)
-        elif name == "down":
-            node.fault(self.component, detail)
-            self.session.close(detail, now)
-        elif name == "call-down":
-            part(self.link)
-            self.link.owner = None
-            node.timers.forget(self.link)
-            self.link.lower_down(now)
-            if self.interface is not None:
-                self.interface.down()
-                self.interface.close()
-            if self.address is not None:
-                self.lns.pool.give_back(self.address)
-            self.lns.callers.pop(self.session, None)
-            node.log("info", self.component, "call ended: " + str(detail))
-
-    def _up(self, settings, now):
+    def up(self, settings, addr, now):
+        """A network protocol is up; ``addr`` is the L2TP peer's."""
         node = self.lns.node
         if settings["family"] == 6:
             self.settings6 = settings
@@ -103,7 +66,7 @@ class Caller:
             if self.interface is None:
                 self.interface = node.shell.open_interface(self.lns.config, self.link)
                 self.link.above = self.interface
-            fault = self.interface.up(settings, self.session.tunnel.addr, now)
+            fault = self.interface.up(settings, addr, now)
             if fault is not None:
                 self.link.fail(fault, now)
                 return
@@ -111,6 +74,66 @@ class Caller:
             node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(settings["remote"])))
         if self.interface is not None and self.settings6 is not None:
             self.interface.up6(self.settings6, now)
+
+    def leave(self):
+        """The caller is gone: take everything back."""
+        if self.interface is not None:
+            self.interface.down()
+            self.interface.close()
+        if self.address is not None:
+            self.lns.pool.give_back(self.address)
+
+
+class Caller(Guest):
+    """One call to us: a session, the link joined to it; what is above it, unless that is a bundle."""
+
+    def __init__(self, lns, session):
+        super().__init__(lns, "lns.%d/%d" % (session.tunnel.tid, session.sid))
+        node = lns.node
+        config = lns.config
+        self.session = session
+        self.link = PppLink(
+            node.shell.random,
+            mru=config["mru"],
+            mtu=config["mtu"],
+            demand=config["auth"],
+            name=lns.options.host_name.encode(),
+            secret_of=lns.secret_of,
+            address=lns.address,
+            peer_address=self.assign,
+            dns=lns.dns,
+            multilink=lns.bundles,
+            echo_interval=0 if lns.bundles is None else _ECHO,
+        )
+        if lns.bundles is None:
+            add_ncps(self.link, config)
+        node.adopt(self.link, self)
+        node.watch(self.link, self.component)
+
+    def on_event(self, name, source, detail, now):
+        """call-up, call-down of the session; up, down of the link."""
+        node = self.lns.node
+        if name == "call-up":
+            self.link.speed = self.session.tx_speed
+            join(self.link, self.session)
+            self.link.open(now)
+            self.link.lower_up(now)
+            node.timers.update(self.link, now)
+        elif name == "up":
+            self.up(detail, self.session.tunnel.addr, now)
+        elif name == "joined":
+            node.log("info", self.component, "joined %s, links: %d" % (detail.owner.component, len(detail.members)))
+        elif name == "down":
+            node.fault(self.component, detail)
+            self.session.close(detail, now)
+        elif name == "call-down":
+            part(self.link)
+            self.link.owner = None
+            node.timers.forget(self.link)
+            self.link.lower_down(now)
+            self.leave()
+            self.lns.callers.pop(self.session, None)
+            node.log("info", self.component, "call ended: " + str(detail))
 
     def status(self):
         """For people and tools."""
@@ -134,6 +157,11 @@ class Lns:
         self.pool = Pool(*[ipv4_bytes(end) for end in config["pool"]]) if config["pool"] else None
         self.dns = tuple([ipv4_bytes(a) for a in config["dns"]])
         self.callers = {}  # Session -> Caller
+        self.bundles = None
+        if config["multilink"]:
+            from .guests import BundledGuests
+
+            self.bundles = BundledGuests(self)
         self._users = {}
         self.set_users(config["users"])
 
@@ -211,7 +239,12 @@ class Lns:
         for caller in self.callers.values():
             if caller.interface is not None:
                 caller.interface.close()
+        if self.bundles is not None:
+            self.bundles.close()
 
     def status(self):
         """For people and tools."""
-        return {"callers": [caller.status() for caller in self.callers.values()]}
+        status = {"callers": [caller.status() for caller in self.callers.values()]}
+        if self.bundles is not None:
+            status["bundles"] = [guest.status() for guest in self.bundles.guests]
+        return status

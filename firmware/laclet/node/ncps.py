@@ -12,3 +12,10 @@ def add_ncps(link, config):
 
         strengths = [bits for bits in (128, 56, 40) if str(bits) in config["mppe_bits"]]
         link.add_ncp(Ccp(link, strengths, config["mppe"] == "require", config["mppe_stateful"]))
+
+
+def multilink_terms(config, hostname):
+    """What links that are to belong to a bundle ask of their peers; our hostname is their discriminator."""
+    from ..ppp.bundle import LOCAL, SIZES, Terms
+
+    return Terms(config["mrru"], discriminator=bytes((LOCAL,)) + hostname.encode()[: SIZES[LOCAL][1]])

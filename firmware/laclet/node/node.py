@@ -60,6 +60,10 @@ class Node:
             from .lac import LacCall
 
             self.calls[name] = LacCall(self, name, self.config["line"][call["line"]], dialer)
+        elif call["multilink"]:
+            from .multilink import MultilinkCall
+
+            self.calls[name] = MultilinkCall(self, name, call)
         else:
             from .client import ClientCall
 

@@ -17,7 +17,7 @@ def reload(node, config, now):
     tunnels = [name for name in node.dialers if config["tunnel"].get(name) != before["tunnel"][name]]
     calls = []
     for name in node.calls:
-        if before["call"][name]["tunnel"] in tunnels or _about(config, name) != _about(before, name):
+        if _moves(before["call"][name], tunnels) or _about(config, name) != _about(before, name):
             calls.append(name)
     lns = node.lns is not None and _about_lns(config) != _about_lns(before)
     gone = _close(node, tunnels, calls, lns, why, now)
@@ -34,6 +34,11 @@ def reload(node, config, now):
     for name in sorted(old | new):
         changes.append(name + (" is new" if name not in old else ": made anew" if name in new else " is gone"))
     return changes, fault
+
+
+def _moves(call, tunnels):
+    """True when a call goes through one of these tunnels."""
+    return any(each in tunnels for each in call.get("tunnels") or (call["tunnel"],))
 
 
 def _about(config, name):
@@ -54,7 +59,8 @@ def _close(node, tunnels, calls, lns, why, now):
     closing = [node.calls.pop(name) for name in calls]
     gone = [node.dialers.pop(name) for name in tunnels]
     for call in closing:
-        call.dialer.calls.remove(call)
+        for leg in getattr(call, "legs", (call,)):
+            leg.dialer.calls.remove(leg)
         call.stop(why, now)
     if lns:
         node.lns.stop(why, now)
@@ -111,8 +117,9 @@ def _start(node, now):
     for dialer in dialers:
         dialer.start(now)
     for call in calls:
-        if call.dialer not in dialers and call.dialer.usable():
-            call.dialled(now)
+        for leg in getattr(call, "legs", (call,)):
+            if leg.dialer not in dialers and leg.dialer.usable():
+                leg.dialled(now)
     return new, fault
 
 

@@ -14,6 +14,7 @@ Kinds, and what the checked configuration holds for each:
 ``choice``          one of ``limits``
 ``choices``         list of some of ``limits``, each once
 ``ref``             name of a section ``[limits.NAME]``
+``refs``            list of such names, each once
 ``ipv4`` ``ip``     address as a string; ``ip`` takes IPv6 too
 ``ipv4s``           list of IPv4 addresses as strings
 ``pool``            tuple of first and last IPv4 address as strings, from ``"first-last"``
@@ -59,6 +60,20 @@ def _ncps(flags):
             flags,
             "Let the peer change keys seldom; a lost packet then costs more.",
         ),
+    )
+
+
+def _multilink(flags):
+    return (
+        (
+            "multilink",
+            "bool",
+            None,
+            False,
+            flags,
+            "Several links to one peer carry packets and their fragments together (RFC 1990).",
+        ),
+        ("mrru", "int", (1500, 9000), 1500, flags, "Largest packet put together from fragments."),
     )
 
 
@@ -119,6 +134,14 @@ SECTIONS = (
             ("holdoff", "seconds", (0.1, 3600), 1, 0, "Wait before the first redial; it doubles, with jitter."),
             ("redial_timeout", "seconds", (1, 86400), 60, 0, "Longest wait between redials."),
             ("max_redials", "int", (0, 1000000), 0, 0, "Redials in a row before giving up; 0 for no end."),
+            (
+                "speed",
+                "int",
+                (0, 1000000000),
+                0,
+                0,
+                "Bits a second of the way to the LNS: multilink divides traffic by it. 0: not known.",
+            ),
         )
         + _IPSEC,
         "A tunnel to an LNS (RFC 2661), with us as LAC.",
@@ -156,7 +179,15 @@ SECTIONS = (
         "call",
         True,
         (
-            ("tunnel", "ref", "tunnel", None, MUST, "The tunnel it goes through."),
+            ("tunnel", "ref", "tunnel", None, 0, "The tunnel it goes through."),
+            (
+                "tunnels",
+                "refs",
+                "tunnel",
+                (),
+                PPP,
+                "Instead of tunnel, for multilink: the tunnels it goes through, one link through each.",
+            ),
             (
                 "line",
                 "ref",
@@ -186,6 +217,7 @@ SECTIONS = (
                 "Name of the interface. Default: laclet0, laclet1 and so on.",
             ),
         )
+        + _multilink(PPP)
         + _ncps(PPP),
         "A call through a tunnel: of a line (LAC), or of this device itself (LAC client).",
     ),
@@ -221,6 +253,7 @@ SECTIONS = (
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
         )
+        + _multilink(0)
         + _ncps(0)
         + _IPSEC,
         "Answer calls, as LNS.",

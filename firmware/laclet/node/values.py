@@ -7,7 +7,7 @@ _MAX_USERS = 10000
 _MAX_SAID = 40  # characters of a wrong value that are repeated
 _MAX_GUESSED = 32  # characters of a name that is looked for among the known ones
 
-LIST_KINDS = ("texts", "choices", "ipv4s", "cidrs", "hosts")
+LIST_KINDS = ("texts", "choices", "refs", "ipv4s", "cidrs", "hosts")
 
 _IPV4_MEND = 'write it like "192.0.2.1"'
 _IP_MEND = 'write it like "192.0.2.1" or "2001:db8::1"'
@@ -220,6 +220,7 @@ _CHECKS = {
     "choice": _choice,
     "choices": _choice,
     "ref": _ref,
+    "refs": _ref,
     "ip": _ip,
     "ipv4": _ipv4,
     "ipv4s": _ipv4,

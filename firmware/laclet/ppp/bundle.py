@@ -142,6 +142,7 @@ class Bundle(Network):
         link.inputs.update(self.inputs)
         if self._multilink:
             link.inputs[ppp.MULTILINK] = member.receive
+        link.event("joined", self)
         if not self.network:
             self.network = True
             self.start_ncps(now)

@@ -35,8 +35,9 @@ class PppLink(Network):
     ``accm``          4 bytes when an asynchronous line is joined: ask this ACCM, PFC and ACFC; None otherwise
 
     Events: ``("up", link, settings)`` when an NCP opens (``Ipcp.settings``), and again after a renegotiation, which
-    replaces the former; ``("down", link, Fault)`` once when the link has ended: the owner then takes the lower layer
-    down; ``("timer", link, None)`` when poll_at() has moved earlier.
+    replaces the former; with ``multilink`` instead ``("joined", link, bundle)``; ``("down", link, Fault)`` once when
+    the link has ended: the owner then takes the lower layer down; ``("timer", link, None)`` when poll_at() has moved
+    earlier.
     """
 
     def __init__(
