@@ -10,7 +10,7 @@ from .dialer import tunnel_options
 from .ncps import add_ncps
 
 # A dead link in a bundle takes its share of every packet with it: it is looked for so often (ms).
-_ECHO = 5000
+_ECHO = 3000
 
 
 class Pool:
@@ -104,6 +104,7 @@ class Caller(Guest):
             dns=lns.dns,
             multilink=lns.bundles,
             echo_interval=0 if lns.bundles is None else _ECHO,
+            echo_failure=3,
         )
         if lns.bundles is None:
             add_ncps(self.link, config)
