@@ -70,17 +70,14 @@ def losses(service, source, address, seconds):
 @pytest.mark.parametrize(("ike", "esp"), PROPOSALS)
 def test_strongswan_takes_us(lab, lns, here, ike, esp):
     need("swanctl", "xl2tpd", "pppd")
-    with (
-        StrongSwan(lns, ike=ike, esp=esp) as swan,
-        Xl2tpdLns(lns) as server,
-        lab.capture(here) as capture,
-        Laclet(here, *client(lns.address, ipsec_ike=ike, ipsec_esp=esp)) as service,
-    ):
-        _, own, peer = service.up()
-        server.up()
-        assert_passes(here, own, lns, peer)
-        assert service.faults() == []
-        service.said(re.escape(f"IPsec is up: {ike}, ESP in UDP {esp}"))
+    with StrongSwan(lns, ike=ike, esp=esp) as swan, Xl2tpdLns(lns) as server, lab.capture(here) as capture:
+        service = Laclet(here, *client(lns.address, ipsec_ike=ike, ipsec_esp=esp))
+        with service:
+            _, own, peer = service.up()
+            server.up()
+            assert_passes(here, own, lns, peer)
+            assert service.faults() == []
+            service.said(re.escape(f"IPsec is up: {ike}, ESP in UDP {esp}"))
         swan.said("deleting IKE_SA")
         server.down()
     assert_nothing_in_clear(capture.path, here.address)

@@ -20,8 +20,8 @@ class Exchange:
     """A sequence of messages under one message id. ``owner`` is the ``Ipsec`` it belongs to.
 
     A subclass has the ``table``, the actions named in it, and: ``transmit(message)`` by its own way; ``open(message)``,
-    which gives ``(message in clear, next vector)`` or None; ``garbled(sealed)``, the reason for a message that makes no
-    sense; ``finished(now)`` and ``failed(fault, now)``, which tell whom it concerns.
+    which gives ``(message in clear, next vector)`` or None; ``garbled(sealed, now)``, the reason for a message that
+    makes no sense; ``finished(now)`` and ``failed(fault, now)``, which tell whom it concerns.
     """
 
     table = ()
@@ -58,10 +58,10 @@ class Exchange:
             message, iv = opened
         found = p.parse(message[p.NEXT], message, p.HEADER, len(message))
         if found is None:
-            return self.garbled(sealed)
+            return self.garbled(sealed, now)
         for kind in row[3]:
             if p.first(found, kind, message) is None:
-                return self.garbled(sealed) if sealed else "payload missing"
+                return self.garbled(sealed, now) if sealed else "payload missing"
         answer = getattr(self, row[4])(message, found, iv, now)
         if isinstance(answer, str):
             return answer

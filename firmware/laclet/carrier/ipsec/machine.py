@@ -322,7 +322,7 @@ class Ipsec:
             self._sas[sa.cookie_i] = sa
             self._half_open.append(sa)
         elif reason == "no common proposal":
-            self._stranger_fault(addr, Fault(IKE, "no common IKE proposal", "", "compare ipsec_ike"), now)
+            self.stranger_fault(addr, Fault(IKE, "no common IKE proposal", "", "compare ipsec_ike"), now)
         return reason
 
     def _phase1(self, sa, message, exchange, inlet, addr, now):
@@ -410,12 +410,11 @@ class Ipsec:
         self.end(sa)
         if sa.peer is not None:
             sa.peer.phase1_failed(fault, now)
-        elif sa.said:
-            self._stranger_fault(sa.addr, fault, now)
         else:
             self.drop("half-open expired")
 
-    def _stranger_fault(self, addr, fault, now):
+    def stranger_fault(self, addr, fault, now):
+        """Tell of a caller that came to nothing: not of each, for anybody may call."""
         if self._fault_at is None or ticks.due(self._fault_at, now):
             self._fault_at = ticks.add(now, _FAULT_INTERVAL)
             self._event("ike-fault", (addr, fault))

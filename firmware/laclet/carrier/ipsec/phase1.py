@@ -2,6 +2,7 @@
 
 from ...crypto.dh import DiffieHellman
 from ...crypto.hashes import equal
+from ...fault import IKE, Fault
 from . import payload as p
 from . import proposals, tables
 from .exchange import Exchange
@@ -99,7 +100,7 @@ class Phase1(Exchange):
         """Decrypt with the chain of phase 1."""
         return self.keys.open(message, self._iv) if self.keys else None
 
-    def garbled(self, sealed):
+    def garbled(self, sealed, now):
         """A message that decrypts to nonsense means another pre-shared key (RFC 2409 §5.4); say so once."""
         if not sealed:
             return "malformed"
@@ -107,6 +108,8 @@ class Phase1(Exchange):
             self.said = "a message that our pre-shared key cannot read"
             if not self.initiator:
                 self.transmit(self._clear([(p.NOTIFY, self._error(p.AUTHENTICATION_FAILED))], p.INFORMATIONAL))
+                fault = Fault(IKE, "the pre-shared key differs", self.said, "compare ipsec_psk")
+                self.owner.stranger_fault(self.addr, fault, now)
         return "wrong key"
 
     def authentic(self, message, found, seed):
@@ -162,7 +165,7 @@ class Phase1(Exchange):
     def main_6(self, message, found, iv, now):
         """The responder's proof."""
         if not self._proved(message, found, False):
-            return self.garbled(True)
+            return self.garbled(True, now)
         self.last_block = iv
 
     def aggressive_2(self, message, found, iv, now):
@@ -199,7 +202,7 @@ class Phase1(Exchange):
         if self.encapsulated and self.inlet is self.owner.ike:
             return "not on port 4500"
         if not self._proved(message, found, True):
-            return self.garbled(True)
+            return self.garbled(True, now)
         payloads = [(p.ID, self._identity())]
         payloads.append((p.HASH, self._proof(False, payloads[0][1])))
         return self._last(payloads, iv)
@@ -225,7 +228,7 @@ class Phase1(Exchange):
     def aggressive_3(self, message, found, iv, now):
         """The initiator's proof; in clear its hash of the NAT's work is in it as well (RFC 3947 §4)."""
         if not equal(p.first(found, p.HASH, message), self._proof(True, self.identity)):
-            return self.garbled(True)
+            return self.garbled(True, now)
         self._detect_nat(message, found)
         if self.encapsulated and self.inlet is self.owner.ike:
             return "not on port 4500"

@@ -46,7 +46,7 @@ class Quick(Exchange):
         """Decrypt with the chain of this exchange."""
         return self.sa.keys.open(message, self._iv)
 
-    def garbled(self, sealed):
+    def garbled(self, sealed, now):
         """The reason for a message that makes no sense."""
         return "undecryptable" if sealed else "malformed"
 
