@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from laclet_host.board.mpy import find_program
 
 STEPS = ["lns", "board", "tunnel", "modem", "call", "lcp", "auth", "address", "traffic", "hang-up", "tear-down", "end"]
