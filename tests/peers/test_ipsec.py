@@ -9,7 +9,8 @@ import pytest
 from laclet_linux import keys
 from peers.capture import frames
 from peers.needs import need
-from peers.service import Laclet
+from peers.pppd import PppdSerial
+from peers.service import Laclet, MicroLaclet
 from peers.strongswan import PSK, StrongSwan
 from peers.traffic import assert_passes
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
@@ -93,6 +94,31 @@ def test_defaults_agree_with_strongswan(lns, here):
         _, own, peer = service.up()
         server.up()
         assert_passes(here, own, lns, peer)
+
+
+@pytest.mark.parametrize("esp", ["aes128-sha1", "aes256-sha256"])
+def test_a_board_takes_a_line_to_strongswan(lab, lns, cpe, here, cable, monkeypatch, esp):
+    """IKE and ESP in the core, on MicroPython with 192 kB of heap: pppd on its line gets through."""
+    need("swanctl", "xl2tpd", "pppd")
+    monkeypatch.setattr("peers.service.HEAP", "192K")
+    config, secrets = client(lns.address, ipsec_ike="aes128-sha256-modp2048", ipsec_esp=esp)
+    config["line"] = {"serial": {"device": cable.near}}
+    config["call"] = {"access": {"tunnel": "nas", "line": "serial"}}
+    del secrets["call"]
+    with (
+        StrongSwan(lns, ike="aes128-sha256-modp2048", esp=esp),
+        Xl2tpdLns(lns, "chap") as server,
+        lab.capture(here) as capture,
+        MicroLaclet(here, config, secrets) as service,
+    ):
+        for _ in range(2):
+            with PppdSerial(cpe) as host:
+                _, own, peer = host.up()
+                server.up()
+                assert_passes(cpe, own, lns, peer)
+            server.down()
+        assert not [fault for fault in service.faults() if fault.startswith("ike")]
+    assert_nothing_in_clear(capture.path, here.address)
 
 
 @pytest.fixture
@@ -251,7 +277,7 @@ def test_callers_that_we_refuse(cpe, here):
         ):
             with StrongSwan(cpe, here.address, **{"ike": FAST, **options}) as swan:
                 swan.swanctl("--initiate", "--child", "l2tp", "--timeout", "4", check=False)
-            service.said(line, timeout=40)
+                service.said(line)
         with Xl2tpdClient(cpe, here.address) as caller:  # without IPsec: nobody is there
             caller.dial()
             assert here.holds("log", service.process.log, "tunnel.*is up", 1, timeout=3.0) is None

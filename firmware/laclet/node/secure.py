@@ -64,7 +64,7 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
             # Taken, or not ours to take: any port does, for the peer then sees a NAT.
             inlet.carrier = node.shell.open_udp(inlet, address, 0, peer)
         inlet.source = inlet.carrier.source
-    ipsec.local = ipsec.natt.carrier.local
+    ipsec.local = getattr(ipsec.natt.carrier, "local", None)  # what the Linux shell shows
     node.keep(endpoint)
     return endpoint
 
