@@ -65,13 +65,15 @@ class Wire(Network):
 
 
 class Scene:
-    """Two machines. ``raw``: plain ESP is possible; ``known``: the client knows its own address."""
+    """Two machines at ``hosts``. ``raw``: plain ESP is possible; ``known``: the client knows its own address."""
 
-    def __init__(self, client=None, server=None, seed=1, raw=False, nat=False, known=True, **link):
+    def __init__(self, client=None, server=None, seed=1, raw=False, nat=False, known=True, hosts=None, **link):
         self.world = World(seed)
         self.wire = Wire(self.world, nat, **link)
-        self.client = self._machine(client or policy(), CLIENT, raw, known)
-        self.server = self._machine(server or listener(), SERVER, raw, True)
+        hosts = hosts or (CLIENT, SERVER)
+        self.lns = (hosts[1], 1701)
+        self.client = self._machine(client or policy(), hosts[0], raw, known)
+        self.server = self._machine(server or listener(), hosts[1], raw, True)
 
     def _machine(self, policy, host, raw, known):
         machine = Ipsec(policy, self.world.random.bytes)
@@ -113,8 +115,8 @@ class Scene:
 
     def dial(self, ms=3000):
         """The client connects and has something to say at once; the server answers. True when both came through."""
-        self.client.connect(LNS, self.world.now)
-        self.send(self.client, b"SCCRQ", LNS)
+        self.client.connect(self.lns, self.world.now)
+        self.send(self.client, b"SCCRQ", self.lns)
         if not self.world.run(ms, lambda: b"SCCRQ" in self.server.endpoint.payloads()):
             return False
         self.send(self.server, b"SCCRP", self.server.endpoint.got[0][0])

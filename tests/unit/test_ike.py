@@ -218,3 +218,21 @@ def test_no_secret_in_what_people_see():
     seen = repr(scene.client) + repr(scene.client.policy) + repr(scene.client.peers[0]) + str(scene.client.status())
     seen += repr(scene.client.peers[0].sas[0].keys) + repr(scene.client.peers[0].out)
     assert "topsecret" not in seen
+
+
+def test_ipv6_has_checksums():
+    hosts = ("2001:db8::1", "2001:db8:0:1::2")
+    scene = Scene(raw=True, hosts=hosts)
+    assert scene.dial()
+    ends = p.packed(hosts[0]) + p.packed(hosts[1])
+    assert len(ends) == 32
+    scene.client.peers[0].out.outbound.seal = lambda buf, start, end: taken.append(bytes(buf[start:end])) or end
+    for data in (b"even", b"odd", b""):
+        taken = []
+        scene.send(scene.client, data, scene.lns)
+        datagram = taken[0]
+        pseudo = ends + p.p32(len(datagram)) + bytes((0, 0, 0, 17)) + datagram + bytes(len(datagram) & 1)
+        total = sum([p.u16(pseudo, i) for i in range(0, len(pseudo), 2)])
+        while total > 0xFFFF:
+            total = (total & 0xFFFF) + (total >> 16)
+        assert total == 0xFFFF and datagram[6:8] != b"\x00\x00"

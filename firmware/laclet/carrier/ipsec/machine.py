@@ -170,6 +170,12 @@ class Ipsec:
         buf[start + 4] = size >> 8
         buf[start + 5] = size & 0xFF
         buf[start + 6] = buf[start + 7] = 0  # no checksum: ESP proves more (RFC 3948 §3.1.2)
+        if peer.pseudo is not None:
+            from ...wire.ip import checksum
+
+            total = checksum(buf, start, end, peer.pseudo + size) or 0xFFFF
+            buf[start + 6] = total >> 8
+            buf[start + 7] = total & 0xFF
         out = peer.out.outbound
         end = out.seal(buf, start, end)
         if out.sequence >= SEQUENCE_REKEY:

@@ -37,6 +37,7 @@ class Peer:
         self.addr = addr
         self.esp = None  # the way of ESP
         self.esp_addr = None
+        self.pseudo = None  # IPv6: the sum of the pseudo header but for the length (RFC 8200 §8.1: no UDP without)
         self.above = above
         self.port = port
         self.wanted = False  # we dial it, and renew what ends
@@ -84,6 +85,10 @@ class Peer:
             self.phase1 = None
         self.inlet, self.addr = sa.inlet, sa.addr
         self.esp, self.esp_addr = (self.owner.natt, sa.addr) if sa.encapsulated else (self.owner.esp, (sa.addr[0], 0))
+        local = sa.inlet.host(sa.addr)
+        if ":" in sa.addr[0] and local:
+            ends = p.packed(local) + p.packed(sa.addr[0])
+            self.pseudo = p.UDP + sum([p.u16(ends, i) for i in range(0, 32, 2)])
         for older in self.sas:
             older.rekey_at = None
             older.expire_at = ticks.soonest(older.expire_at, ticks.add(now, _GRACE))
