@@ -1,3 +1,4 @@
+# heap: 512K
 """A node that is given a new configuration while it runs: what has not changed loses nothing."""
 
 from laclet.node.config import check
