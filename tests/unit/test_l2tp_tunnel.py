@@ -1,4 +1,3 @@
-# heap: 256K
 """Tunnels and calls between two endpoints on a virtual clock."""
 
 from laclet.fault import Fault
@@ -363,22 +362,6 @@ def test_loss_repetition_reordering():
         a.endpoint.open(LNS, options(max_retries=9), world.now).incoming_call(world.now)
         assert world.run(200_000, lambda a=a, b=b: bool(b.sessions and a.sessions)), seed
         assert len(b.sessions) == len(a.sessions) == 1
-
-
-def test_flood_of_sccrqs_is_bounded():
-    world, net, a, b = pair()
-    w = avp.Writer(1)
-    w.u16(avp.PROTOCOL_VERSION, 0x0100)
-    w.u16(avp.ASSIGNED_TUNNEL_ID, 7)
-    for port in range(200):
-        data = bytearray(w.buf)
-        data[:12] = bytes([0xC8, 2, 0, len(data), 0, 0, 0, 0, 0, 0, 0, 0])
-        b.endpoint.receive(data, 0, len(data), ("10.9.9.9", port), world.now)
-    assert len(b.endpoint.tunnels) == 64
-    assert b.endpoint.drops["SCCRQ: too many tunnels"] == 136
-    world.run(120_000)
-    assert not b.endpoint.tunnels
-    assert len(net.trace) == 64 * 3  # our SCCRP and two repetitions: no amplifier
 
 
 def test_hello_is_a_message_and_zlb_is_not_answered():

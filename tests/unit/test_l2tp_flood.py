@@ -1,0 +1,21 @@
+# heap: 256K
+"""A flood of forged SCCRQs: bounded in memory, and no amplifier. A board would set MAX_HALF_OPEN lower."""
+
+from laclet.wire import avp
+from unit.test_l2tp_tunnel import pair
+
+
+def test_flood_of_sccrqs_is_bounded():
+    world, net, a, b = pair()
+    w = avp.Writer(1)
+    w.u16(avp.PROTOCOL_VERSION, 0x0100)
+    w.u16(avp.ASSIGNED_TUNNEL_ID, 7)
+    for port in range(200):
+        data = bytearray(w.buf)
+        data[:12] = bytes([0xC8, 2, 0, len(data), 0, 0, 0, 0, 0, 0, 0, 0])
+        b.endpoint.receive(data, 0, len(data), ("10.9.9.9", port), world.now)
+    assert len(b.endpoint.tunnels) == 64
+    assert b.endpoint.drops["SCCRQ: too many tunnels"] == 136
+    world.run(120_000)
+    assert not b.endpoint.tunnels
+    assert len(net.trace) == 64 * 3  # our SCCRP and two repetitions: no amplifier
