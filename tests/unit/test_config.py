@@ -76,7 +76,7 @@ def test_lac_call_keeps_no_ppp_keys():
         tree(line={"port": {"device": "/dev/ttyS0"}}, call={"c": {"tunnel": "office", "line": "port"}})
     )
     assert problems == []
-    assert config["call"]["c"] == {"tunnel": "office", "line": "port"}
+    assert config["call"]["c"] == {"tunnel": "office", "line": "port", "proxy": False}
     assert config["line"]["port"]["baud"] == 115200
 
 

@@ -61,7 +61,7 @@ class Session(Port):
         self.tx_speed = 0
         self.rx_speed = 0
         self.private_group = b""
-        self.proxy = ()  # (type, value) pairs of the proxy LCP and authentication AVPs for our ICCN
+        self.proxy = ()  # (type, value) pairs, as read, of the proxy LCP and authentication AVPs for our ICCN
         # The data path.
         self.ff03 = True  # put FF 03 in front when it is missing: SoftEther drops frames without it
         self.sequencing = tunnel.options.sequencing  # we send Ns in data packets
@@ -361,7 +361,7 @@ class Session(Port):
         if self.private_group:
             w.put(avp.PRIVATE_GROUP_ID, self.private_group)
         for atype, value in self.proxy:
-            w.put(atype, value)
+            w.u16(atype, value) if isinstance(value, int) else w.put(atype, value)
         self._send(w, now, True)
         self._call_up(now)
 

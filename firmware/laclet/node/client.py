@@ -46,10 +46,16 @@ class ClientCall:
         self._at = None
         self._up_at = None  # when IP came up, of this call
         self._stopping = False
+        self._shortcut = None  # proxy LCP and authentication, where they are wanted
+        self._proxied = False  # the call in progress tries them
         self.interface = None
         self.link = self.make_link(config)
         node.adopt(self.link, self)
         node.watch(self.link, self.component)
+        if config["proxy"]:
+            from ..ppp.proxy import Shortcut
+
+            self._shortcut = Shortcut(self.link, node.shell.random)
         dialer.calls.append(self)
 
     def make_link(self, config):
@@ -75,7 +81,11 @@ class ClientCall:
             self._at = None
             self._cause = None
             self.gave_up = False
-            self.session = self.dialer.tunnel.incoming_call(now)
+            offer = None
+            if self._shortcut is not None and not self._proxied:  # what has failed is not tried again at once
+                offer = self._shortcut.offer()
+            self._proxied = offer is not None
+            self.session = self.dialer.tunnel.incoming_call(now, proxy=offer or ())
             if self.session is not None:
                 self.session.owner = self
 
@@ -135,11 +145,14 @@ class ClientCall:
         elif name == "call-up":
             self.node.log("info", self.component, "call connected, negotiating PPP")
             join(self.link, source)
-            self.link.open(now)
-            self.link.lower_up(now)
+            if self._proxied:
+                self._shortcut.start(now)
+            else:
+                self.link.open(now)
+                self.link.lower_up(now)
             self.node.timers.update(self.link, now)
         elif name == "call-acked":
-            self.link.kick(now)
+            self._shortcut.acked(now) if self._proxied else self.link.kick(now)
         elif name == "call-down":
             self._call_down(source, detail, now)
 
@@ -149,6 +162,7 @@ class ClientCall:
         else:
             self.settings = settings
             self._up_at = now
+            self._proxied = False
             self.fault = None
             fault = self.interface.up(settings, self.dialer.addr, now)
             if fault is not None:

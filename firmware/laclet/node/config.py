@@ -135,6 +135,8 @@ class _Check:
                 self.wrong(path + ("username",), "password is missing", "add password = ... to the secrets file")
             if "password" in given[name] and "username" not in given[name]:
                 self.wrong(path + ("password",), "username is missing", "add username = ...")
+            if call["proxy"] and call["multilink"]:
+                self.wrong(path + ("proxy",), "does not go with multilink", "remove one of them")
             if call["default_route"]:
                 at = path + ("default_route",)
                 mend = "give each its own metric, or keep one"
@@ -202,8 +204,8 @@ def check(tree, on_board=False):
 
     ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "log":
     {...}, "hooks": {...}, "metrics": {...}}`` with every key of every section, defaults filled in, values as the
-    schema's kinds say. A call with a line holds ``tunnel`` and ``line`` only; one without has ``line`` None. With
-    problems, ``config`` is not to be used.
+    schema's kinds say. A call with a line holds ``tunnel``, ``line`` and ``proxy`` only; one without has ``line`` None.
+    With problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
     config = {}

@@ -19,7 +19,7 @@ class LacCall:
     accepted the call; one that dials has its call when it has connected.
     """
 
-    def __init__(self, node, name, config, dialer):
+    def __init__(self, node, name, config, dialer, proxy=False):
         self.node = node
         self.name = name
         self.component = "call." + name
@@ -31,6 +31,9 @@ class LacCall:
         self.modem = None
         self.armed = None  # for Timers
         self._wanted = False  # a host on the line waits for a call
+        self._proxy = proxy  # LCP and log-in of the host are heard here, and told to the LNS
+        self._screen = None  # the Screen that does so, while there is one
+        self._proof = ()  # what it has heard
         self._speeds = (config["baud"], config["baud"])  # towards the host, from it
         self._wire = None
         self._backoff = None  # of a modem that dials
@@ -108,14 +111,64 @@ class LacCall:
     def on_event(self, name, source, detail, now):
         """One method per event: ``_on_traffic`` …"""
         handler = self._EVENTS.get(name)
-        if handler is not None and (source is self.line or source is self.modem or source is self.session):
+        if handler is not None and (
+            source is self.line or source is self.modem or source is self.session or source is self._screen
+        ):
             handler(self, source, detail, now)
 
     def _on_traffic(self, source, detail, now):
         """The host behind the line speaks PPP and has no call."""
-        if self.modem is None:
-            self._wanted = True
-            self.dialled(now) if self.dialer.usable() else self._cannot(now)
+        if self.modem is not None or self._screen is not None:
+            return
+        if self._proxy:
+            self._hear(now)
+            return
+        self._want(now)
+
+    def _want(self, now):
+        """A host waits for a call."""
+        self._wanted = True
+        self.dialled(now) if self.dialer.usable() else self._cannot(now)
+
+    def _hear(self, now):
+        """Be the host's peer until it has said who it is."""
+        from ..ppp.proxy import Screen
+
+        screen = Screen(self.node.shell.random, self.node.hostname.encode(), ("chap", "pap"), b"\0\0\0\0")
+        self._screen = screen
+        self.node.adopt(screen, self)
+        self.node.watch(screen, self.component)
+        join(self.line, screen)
+        screen.open(now)
+        screen.lower_up(now)
+        self.node.timers.update(screen, now)
+        self.line.release(now)
+
+    def _unscreen(self, now):
+        """The host's peer is another from now on, or there is no host."""
+        screen, self._screen = self._screen, None
+        self._proof = ()
+        if screen is not None:
+            screen.owner = None
+            self.node.timers.forget(screen)
+            part(screen)
+            screen.lower_down(now)
+
+    def _on_proof(self, screen, avps, now):
+        """The host has said who it is: the LNS shall judge that."""
+        self._proof = avps
+        if self.session is not None:  # the LNS took the call while it rang
+            self.session.proxy = avps
+            self.session.connected(now)
+        else:
+            self._want(now)
+
+    def _on_screen_down(self, screen, fault, now):
+        """The host and we could not agree, or it has gone."""
+        self._unscreen(now)
+        self._wanted = False
+        self._lost(fault, results.CDN_CARRIER, now)
+        self.line.release(now)
 
     def _on_ring(self, source, detail, now):
         """The modem rings: ask the LNS whether it takes the call."""
@@ -139,14 +192,18 @@ class LacCall:
         self.node.log("info", self.component, "modem connected at %d bit/s" % self._speeds[0])
         if self.session is not None:  # it rang, and the LNS waits for this
             self.session.tx_speed, self.session.rx_speed = self._speeds
-            self.session.connected(now)
-            return
-        self._wanted = True
-        self.dialled(now) if self.dialer.usable() else self._cannot(now)
+            if not self._proxy:
+                self.session.connected(now)
+                return
+        if self._proxy:
+            self._hear(now)
+        else:
+            self._want(now)
 
     def _on_hung_up(self, source, fault, now):
         """The host, its modem or the wire is gone; or the modem has hung up as it was told."""
         self._wanted = False
+        self._unscreen(now)
         if source is self.line or self.session is not None:
             self._lost(fault, results.CDN_CARRIER, now)
         self._dial_later(now)
@@ -168,6 +225,7 @@ class LacCall:
 
     def _on_call_up(self, session, detail, now):
         self._wanted = False
+        self._unscreen(now)
         self.node.log("info", self.component, "call connected, PPP passes between line and LNS")
         if self._backoff is not None:
             self._backoff.reset()
@@ -179,6 +237,7 @@ class LacCall:
         self.line.set_accm(detail[0], detail[1])
 
     def _on_call_down(self, session, fault, now):
+        self._unscreen(now)
         part(self.line)
         self.session = None
         self.line.release(now)  # whatever came last belongs to the call that is over
@@ -195,6 +254,8 @@ class LacCall:
 
     _EVENTS = {
         "traffic": _on_traffic,
+        "proof": _on_proof,
+        "down": _on_screen_down,
         "ring": _on_ring,
         "call-accepted": _on_accepted,
         "connected": _on_connected,
@@ -212,7 +273,8 @@ class LacCall:
         """Ask the LNS for a call for the host that is connected."""
         bearer = _DIGITAL if self.modem is None else _ANALOG
         speeds = self._speeds
-        self.session = self.dialer.tunnel.incoming_call(now, bearer=bearer, tx_speed=speeds[0], rx_speed=speeds[1])
+        about = {"bearer": bearer, "tx_speed": speeds[0], "rx_speed": speeds[1], "proxy": self._proof}
+        self.session = self.dialer.tunnel.incoming_call(now, **about)
         if self.session is not None:
             self.session.owner = self
 

@@ -117,8 +117,9 @@ class Caller(Guest):
         if name == "call-up":
             self.link.speed = self.session.tx_speed
             join(self.link, self.session)
-            self.link.open(now)
-            self.link.lower_up(now)
+            if not self.lns.take_over(self.link, detail, now):
+                self.link.open(now)
+                self.link.lower_up(now)
             node.timers.update(self.link, now)
         elif name == "up":
             self.up(detail, self.session.tunnel.addr, now)
@@ -184,6 +185,14 @@ class Lns:
         before = self._users
         self._users = {name.encode(): users[name].encode() for name in users}
         return before
+
+    def take_over(self, link, avps, now):
+        """Let a caller's link be what its LAC has negotiated; False when there is no such thing, or it will not do."""
+        if self.config["proxy"] != "accept":
+            return False
+        from ..ppp.proxy import accept
+
+        return accept(link, avps, now)
 
     def secret_of(self, name):
         """The password of a user, or None."""

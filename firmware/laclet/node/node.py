@@ -59,7 +59,7 @@ class Node:
         if call["line"]:
             from .lac import LacCall
 
-            self.calls[name] = LacCall(self, name, self.config["line"][call["line"]], dialer)
+            self.calls[name] = LacCall(self, name, self.config["line"][call["line"]], dialer, call["proxy"])
         elif call["multilink"]:
             from .multilink import MultilinkCall
 

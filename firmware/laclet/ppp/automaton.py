@@ -50,6 +50,8 @@ TABLE = {
     "RXJ+":  "-      -         2         3              4     5      6         6         8         9",
     "RXJ-":  "-      -         tlf/2     tlf/3          tlf/2 tlf/3  tlf/3     tlf/3     tlf/3     tld,irc,str/5",
     "RXR":   "-      -         2         3              4     5      6         7         8         ser/9",
+    # Not of RFC 1661: another has negotiated LCP for us (RFC 2661 §4.4.5); its options are taken over.
+    "Proxy": "-      too,tlu/9 -         -              -     -      -         -         -         -",
 }
 # fmt: on
 

@@ -71,7 +71,8 @@ class Ipcp(Ncp):
         self.address = self.add(Address(link, address, peer_address))
         self._want_dns = want_dns
         for i in range(2):
-            server = dns[i] if i < len(dns) else None
+            # Who asks for a second one hears of the only one again: a rejection costs a round trip more than a Nak.
+            server = dns[i] if i < len(dns) else dns[-1] if dns and not want_dns else None
             if want_dns:
                 self.add(Server(DNS[i], "dns%d" % (i + 1), server or NONE, None))
             elif server:

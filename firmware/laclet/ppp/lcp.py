@@ -158,6 +158,8 @@ class Lcp(Negotiation):
         self.magic = self.add(Magic(link))
         self.pfc = self.add(Flag(PFC, "pcomp", b"" if asynchronous else None))
         self.acfc = self.add(Flag(ACFC, "accomp", b"" if asynchronous else None))
+        self.proxied = False  # what was agreed was agreed by another for us (RFC 2661 §4.4.5)
+        self._agreed = ({}, {})  # option type -> value, of us and of the peer, to be taken over
         self.identification = ""  # what the peer calls itself (RFC 1570 §2.1)
         self.alive = False  # anything came from the peer since the last Echo-Request
         self._echo_interval = echo_interval
@@ -177,7 +179,19 @@ class Lcp(Negotiation):
 
     def begin(self):
         super().begin()
+        self.proxied = False
         self.link.lcp_begins()
+
+    def take_over(self, ours, peers, now):
+        """Be Opened at once: another has negotiated these options, ``{type: value}``, for us (RFC 2661 §4.4.5)."""
+        self._agreed = (ours, peers)
+        self._step("Proxy", now)
+
+    def _too(self, now):
+        self.proxied = True
+        for option in self.options:
+            option.ours = self._agreed[0].get(option.type)
+            option.peers = self._agreed[1].get(option.type)
 
     def on_up(self, now):
         self._missed = 0

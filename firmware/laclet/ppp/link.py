@@ -203,6 +203,12 @@ class PppLink(Network):
         if self._blamed is not None:
             self.fail(self._blamed, now)
 
+    def renegotiate(self, now):
+        """Begin anew with LCP."""
+        self.lcp.down(now)
+        self.lcp.up(now)
+        self.rearm()
+
     def fail(self, fault, now):
         """Close the link, because of this."""
         if self.fault is None:
@@ -224,11 +230,11 @@ class PppLink(Network):
         if value is not None:
             self.roles.append(methods.load(value).Verifier(self))
         value = lcp.authentication.peers
-        self._proven = value is None
+        self._proven = value is None or lcp.proxied
         if value is not None:
             self.roles.append(methods.load(value).Prover(self))
         self.machines.extend(self.roles)
-        for role in self.roles:
+        for role in self.roles if not lcp.proxied else ():  # else all has been said for them
             role.start(now)
         self._authenticated(now)
 

@@ -105,6 +105,12 @@ class Verifier(Role):
         value = self.link.challenge = self._challenge
         self.say(CHALLENGE, self._identifier, bytes((len(value),)) + value + self.link.name, now)
 
+    def resume(self, identifier, challenge):
+        """Another has sent this challenge for us (RFC 2661 §4.4.5); the Response is on its way."""
+        self._identifier = identifier
+        self._challenge = challenge
+        self._verdict = None
+
     def _on_response(self, identifier, buf, at, end, now):
         if identifier != self._identifier:
             self.link.drop("stale answer")

@@ -43,6 +43,10 @@ class Role:
         self._period = RESTART_FIRST
         self._repeat(now)
 
+    def expect(self, identifier):
+        """A verdict on a packet with this identifier may come, which another has brought for us (RFC 2661 §4.4.5)."""
+        self._packet = (0, identifier, b"")
+
     def answer(self, code, identifier, data, now):
         """Send a packet once."""
         self.link.send(self.protocol, code, identifier, data, now)
