@@ -1,5 +1,6 @@
 """l2tpns, an LNS in user space on the machine's own TUN, with freeradius behind it, in a namespace."""
 
+from peers.lab import Daemon
 from peers.xl2tpd import USERS
 
 RADIUS_SECRET = "radsecret"
@@ -76,7 +77,7 @@ server default {{
 """
 
 
-class L2tpns:
+class L2tpns(Daemon):
     """An LNS that gives addresses from 10.8.0.64/26 and has 10.8.0.1 itself. `auth`: "pap" or "chap".
 
     It answers a challenge of the tunnel but makes none; it becomes master of its cluster of one about 3 s after the
@@ -90,7 +91,6 @@ class L2tpns:
         self.auth = auth
         self.secret = secret
         self.users = USERS if users is None else users
-        self.process = None
         self._radius = None
 
     def _start_radius(self):
@@ -150,12 +150,7 @@ class L2tpns:
         return self.place.until("log", self._log, pattern, count, timeout=timeout)
 
     def stop(self):
-        self.process.stop(timeout=3.0)
+        if self.process:
+            self.process.stop(timeout=3.0)
         self._radius.stop()
         self.place.run("umount", "/etc/l2tpns")
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *exc):
-        self.stop()

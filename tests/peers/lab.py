@@ -82,6 +82,29 @@ class Process:
         self.stop()
 
 
+class Daemon:
+    """Something that a test starts and stops: use it in a `with`."""
+
+    process = None  # the Process of it, once it has been started
+
+    def start(self):
+        raise NotImplementedError
+
+    def stop(self):
+        raise NotImplementedError
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            if self.process:
+                self.stop()
+            raise
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
 class Place:
     """Where programs run: a namespace of this machine, or a guest. All requests go through its agent."""
 

@@ -1,5 +1,7 @@
 """pppd on a serial line of a guest."""
 
+from peers.lab import Daemon
+
 SERVER = "10.20.0.1"  # pppd's own address when it answers
 CLIENT = "10.20.0.2"  # the one it gives
 
@@ -26,14 +28,13 @@ def server_options(auth):
     return [f"require-{auth}" if auth != "none" else "noauth", "name server", f"{SERVER}:{CLIENT}", f"ms-dns {SERVER}"]
 
 
-class _Pppd:
+class _Pppd(Daemon):
     """pppd on a tty of a guest, with its files in a folder of its own."""
 
     def __init__(self, place, tty, name):
         self.place = place
         self.tty = tty
         self.name = name  # of the folder
-        self.process = None
 
     def _file(self, name):
         return f"{self.place.directory}/{self.name}/{name}"
@@ -45,12 +46,6 @@ class _Pppd:
             log=f"{self.name}/output.log",
         )
         return self.process
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *exc):
-        self.stop()
 
     def pppd_text(self):
         """What pppd has logged, with every packet."""

@@ -9,36 +9,27 @@ from pathlib import Path
 import tomlkit
 
 from laclet_host.board import launch, mpy
+from peers.lab import Daemon
 
 LACLET = Path(sys.executable).with_name("laclet")
 HEAP = "128K"  # of a board
 
 
-class _Service:
-    """`config` is the tree of the configuration, `secrets` the tree of the secrets. Use it in a `with`."""
+class _Service(Daemon):
+    """`config` is the tree of the configuration, `secrets` the tree of the secrets."""
 
     def __init__(self, place, config, secrets=None, name="laclet"):
         self.place = place
         self.config = config
         self.secrets = secrets or {}
         self.name = name  # of its folder
-        self.process = None
 
     def _file(self, name):
         return f"{self.place.directory}/{self.name}/{name}"
 
-    def start(self):
-        raise NotImplementedError
-
     def stop(self):
         """Ask it to end, in order; its exit status."""
         return self.process.stop(timeout=10.0)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *exc):
-        self.stop()
 
     def text(self):
         """Its log."""
@@ -60,7 +51,7 @@ class Laclet(_Service):
         path = self.place.write(self._file("laclet.toml"), tomlkit.dumps(self.config))
         self.place.write(self._file("secrets.toml"), tomlkit.dumps(self.secrets))
         self.process = self.place.spawn(LACLET, "run", path, log=f"{self.name}/laclet.log", env=self._environment)
-        self.place.until("exists", self._file("laclet.sock"), timeout=15.0)
+        self.place.until("exists", self._file("laclet.sock"), timeout=15.0, pid=self.process.pid)
         return self
 
     @property

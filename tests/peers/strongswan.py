@@ -1,5 +1,7 @@
 """strongSwan in a guest or a namespace: IKEv1 with a pre-shared key, ESP in transport mode for L2TP."""
 
+from peers.lab import Daemon
+
 PSK = "ikepsk"
 CHARON = "/usr/lib/ipsec/charon"
 IKE = "aes128-sha1-modp2048,aes128-sha1-modp1024,3des-sha1-modp1024"
@@ -66,8 +68,8 @@ secrets {{
 """
 
 
-class StrongSwan:
-    """charon with one connection "l2tp"; use it in a `with`.
+class StrongSwan(Daemon):
+    """charon with one connection "l2tp".
 
     With `remote` (an address) it can `initiate()`; without, it takes whoever knows `psk`. `encap` puts ESP in UDP as if
     there were a NAT. `ike`, `esp` are proposals in strongSwan's notation, `more` and `more_child` further lines of the
@@ -89,7 +91,6 @@ class StrongSwan:
     ):
         self.place = place
         self.remote = remote
-        self.process = None
         self._values = {
             "ike": ike,
             "local": place.address,
@@ -145,9 +146,3 @@ class StrongSwan:
         self.place.run(
             "ip xfrm state flush; ip xfrm policy flush; rm -f /run/charon.pid " + self._file("vici"), check=False
         )
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *exc):
-        self.stop()

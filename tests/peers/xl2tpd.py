@@ -1,5 +1,6 @@
 """xl2tpd with pppd and the kernel's L2TP, in a guest: as LNS and as client."""
 
+from peers.lab import Daemon
 from peers.pppd import pppd_options, write_secrets
 
 SECRET = "tunnelsecret"
@@ -7,14 +8,13 @@ USERS = {"user": "secret"}
 UDP_PORT = 1701
 
 
-class _Xl2tpd:
-    """One daemon with its files in a folder of its own; use it in a `with`, or start() and stop()."""
+class _Xl2tpd(Daemon):
+    """One daemon with its files in a folder of its own."""
 
     def __init__(self, place, name, pppd):
         self.place = place
         self.name = name  # of the folder; two daemons in one guest need two
         self.pppd = tuple(pppd)  # further options of pppd
-        self.process = None
         self.port = UDP_PORT
 
     def _file(self, name):
@@ -45,12 +45,6 @@ class _Xl2tpd:
         """End it and its pppd as a power cut does: nothing is sent."""
         self.process.stop(9)
         self.place.no_interface("ppp[0-9]+")
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *exc):
-        self.stop()
 
     def text(self):
         """What xl2tpd has logged."""
