@@ -115,6 +115,14 @@ def test_a_host_on_a_line_is_heard_by_the_lac_and_judged_by_the_lns():
             assert d.world.run(9000, d.up), (how, auth)
 
 
+def test_an_lns_that_waits_is_woken():
+    d = ProxyDesk(lns())
+    silent(d.lns)
+    d.world.run(500)
+    d.dial()
+    assert d.world.run(9000, d.up) and d.pings() == 3
+
+
 def test_a_host_with_a_wrong_password_is_sent_away_by_the_lns():
     d = ProxyDesk(lns(proxy="accept"), b"wrong")
     d.world.run(500)

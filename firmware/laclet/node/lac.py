@@ -10,6 +10,8 @@ from .backoff import Backoff
 # Bearer Type AVP (§4.4.4): a wire is digital, a modem analog.
 _DIGITAL = 1
 _ANALOG = 2
+# An LNS that says nothing to what its LAC has heard of the host is woken no longer after such a wait (ms).
+_LAST_WAKE = 10_000
 
 
 class LacCall:
@@ -34,6 +36,8 @@ class LacCall:
         self._proxy = proxy  # LCP and log-in of the host are heard here, and told to the LNS
         self._screen = None  # the Screen that does so, while there is one
         self._proof = ()  # what it has heard
+        self._wake_at = None  # when an LNS that says nothing to it is woken
+        self._wake_wait = 0  # ms
         self._speeds = (config["baud"], config["baud"])  # towards the host, from it
         self._wire = None
         self._backoff = None  # of a modem that dials
@@ -85,14 +89,21 @@ class LacCall:
                 self.node.timers.forget(machine)
 
     def poll_at(self):
-        """When the modem dials again."""
-        return self._at
+        """When the modem dials again, or the LNS is woken."""
+        return ticks.soonest(self._at, self._wake_at)
 
     def on_timer(self, now):
         """Dial again."""
         if ticks.due(self._at, now):
             self._at = None
             self._dial(now)
+        if ticks.due(self._wake_at, now):
+            self._wake_at = None
+            if self.session is not None and not self.session.rx_packets:
+                from ..ppp.proxy import wake
+
+                wake(self.session, now)
+                self._wake_later(2 * self._wake_wait, now)
 
     def status(self):
         """For people and tools."""
@@ -232,6 +243,20 @@ class LacCall:
         join(self.line, session)
         self.line.release(now)
 
+    def _on_acked(self, session, detail, now):
+        """The LNS has heard all about the host; one that heeds no proxy AVPs may wait for the host to begin."""
+        if session.proxy and not session.rx_packets:
+            from ..ppp.proxy import GRACE
+
+            self._wake_later(GRACE, now)
+
+    def _wake_later(self, wait, now):
+        """Its first packet may come before what is to hear it has started, so it is repeated, ever more slowly."""
+        if wait < _LAST_WAKE:
+            self._wake_wait = wait
+            self._wake_at = ticks.add(now, wait)
+            self.node.timers.update(self, now)
+
     def _on_accm(self, session, detail, now):
         """The LNS tells the line's ACCMs (SLI, RFC 2661 §6.14)."""
         self.line.set_accm(detail[0], detail[1])
@@ -240,6 +265,7 @@ class LacCall:
         self._unscreen(now)
         part(self.line)
         self.session = None
+        self._wake_at = None
         self.line.release(now)  # whatever came last belongs to the call that is over
         if fault is session.tunnel.fault:  # the dialer tells of it, and dials again
             self.fault = fault
@@ -263,6 +289,7 @@ class LacCall:
         "failed": _on_failed,
         "dtr": _on_dtr,
         "call-up": _on_call_up,
+        "call-acked": _on_acked,
         "accm": _on_accm,
         "call-down": _on_call_down,
     }

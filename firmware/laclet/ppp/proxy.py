@@ -1,10 +1,11 @@
 """LCP and authentication that a LAC did for the LNS, in the AVPs that tell of it (RFC 2661 §4.4.5)."""
 
 from .. import ticks
+from ..port import HEADROOM, frame_buffer
 from ..wire import avp, ppp
 from . import auth
 from .lcp import AUTHENTICATION, MAGIC
-from .link import PppLink
+from .link import MAX_CONTROL, PppLink
 
 # Proxy Authen Type.
 CHAP, PAP, NONE, MSCHAP = 2, 3, 4, 5
@@ -159,6 +160,15 @@ def _feed(role, code, identifier, data, now):
     length = ppp.CONTROL_HEADER + len(data)
     packet = bytearray((code, identifier, length >> 8, length & 0xFF)) + data
     role.receive(packet, 0, length, now)
+
+
+def wake(session, now):
+    """As LAC: repeat the host's first Configure-Request for an LNS that waits for one; its own then wakes the host."""
+    for kind, options in session.proxy:
+        if kind == avp.INITIAL_LCP_CONFREQ:
+            buf = frame_buffer(MAX_CONTROL)
+            end = ppp.write(buf, HEADROOM, ppp.LCP, ppp.CONFIGURE_REQUEST, 0, options[: MAX_CONTROL - 6])
+            session.carry(buf, HEADROOM, end, now)
 
 
 class Screen(PppLink):
