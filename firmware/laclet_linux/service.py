@@ -9,7 +9,7 @@ from laclet import __version__, fault, ticks
 from laclet.node.dialer import FAILED, HOLDOFF, IDLE, UP
 from laclet.node.node import Node
 
-from . import keys, udp
+from . import keys, udp, xfrm
 from .control import Control
 from .hooks import Hooks
 from .interface import EchoInterface, NoInterface
@@ -163,6 +163,16 @@ class Service:
             if peer is None:
                 raise OSError(f"cannot listen at {address} port {port}: {error.strerror}") from None
             raise OSError(error.strerror) from None
+
+    def open_ipsec_kernel(self, config, ipsec, address, peer):
+        plane = config["ipsec_plane"]
+        try:
+            return None if plane == "user" else xfrm.open_kernel(self, ipsec, address, peer)
+        except OSError as error:
+            if plane == "kernel":
+                raise
+            self.log("debug", "ipsec", f"ESP is done here, not in the kernel: {error}")
+            return None
 
     def open_line(self, options, target, line):
         wire = Tty(self._loop, options, target, line, self._say("line"))

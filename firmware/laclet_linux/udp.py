@@ -27,6 +27,8 @@ _IPV6_MTU_DISCOVER = 23
 _IPV6_RECVERR = 25
 _PMTUDISC_DONT = 0
 _MSG_ERRQUEUE = 0x2000
+_UDP_ENCAP = 100
+_UDP_ENCAP_ESPINUDP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err; errno is first
 
 
@@ -73,6 +75,10 @@ class UdpCarrier:
             except OSError:
                 return None
             return probe.getsockname()[0], self.local[1]
+
+    def take_esp(self):
+        """Let the kernel take ESP from this socket (RFC 3948); IKE behind its marker still comes to us."""
+        self._sock.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _UDP_ENCAP_ESPINUDP)
 
     def close(self):
         """Close the socket."""

@@ -11,7 +11,7 @@ from peers.capture import frames
 from peers.needs import need
 from peers.pppd import PppdSerial
 from peers.service import Laclet, MicroLaclet
-from peers.strongswan import PSK, StrongSwan
+from peers.strongswan import MODULES, PSK, StrongSwan
 from peers.traffic import assert_passes
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
@@ -27,6 +27,9 @@ PROPOSALS = [
     ("aes128-sha1-modp1024", "aes128-sha1-modp2048"),
 ]
 LOCAL = "10.11.0.1"
+# Lives so short that both phases are renewed within a minute.
+OURS = {"ipsec_ikelifetime": 40, "ipsec_salifetime": 30}
+THEIRS = {"more": "rekey_time = 15s", "more_child": "rekey_time = 10s"}
 
 
 def client(server, psk=PSK, **ipsec):
@@ -96,6 +99,36 @@ def test_defaults_agree_with_strongswan(lns, here):
         assert_passes(here, own, lns, peer)
 
 
+@pytest.mark.parametrize(
+    ("esp", "encaps"), [("aes128-sha1", False), ("aes256-sha256", True), ("aes128gcm16", False), ("aes128gcm16", True)]
+)
+def test_esp_in_the_kernel(lab, lns, cpe, esp, encaps):
+    """IKE is ours, ESP the kernel's (XFRM), plain or in UDP; new keys cost nothing, and policies keep L2TP in."""
+    need("swanctl", "xl2tpd", "pppd")
+    cpe.run("modprobe", "-q", "-a", "-d", "/run/mod", "tun", *MODULES, check=False)
+    options = {"ipsec_plane": "kernel", "ipsec_forceencaps": encaps, "ipsec_esp": esp, **OURS}
+    config, secrets = client(lns.address, **options)
+    with (
+        StrongSwan(lns, ike=FAST, esp=esp) as swan,
+        Xl2tpdLns(lns) as server,
+        lab.capture(cpe) as capture,
+        Laclet(cpe, config, secrets) as service,
+    ):
+        interface, own, peer = service.up()
+        server.up()
+        assert_passes(cpe, own, lns, peer)
+        assert losses(service, own, peer, 45) == 0
+        assert "TRANSPORT-in-UDP" in swan.security_associations() or not encaps
+        assert "encap" in cpe.run("ip", "xfrm", "state").out or not encaps
+        assert service.faults() == []
+        swan.swanctl("--terminate", "--ike", "l2tp")
+        service.said("IPsec is up again")
+        assert_passes(cpe, own, lns, peer)
+    cpe.no_interface(interface)
+    assert cpe.run("ip xfrm policy; ip xfrm state").out == ""
+    assert_nothing_in_clear(capture.path, cpe.address)
+
+
 @pytest.mark.parametrize("esp", ["aes128-sha1", "aes256-sha256"])
 def test_a_board_takes_a_line_to_strongswan(lab, lns, cpe, here, cable, monkeypatch, esp):
     """IKE and ESP in the core, on MicroPython with 192 kB of heap: pppd on its line gets through."""
@@ -153,10 +186,6 @@ def test_behind_a_nat(lab, lns, inside):
         sas = swan.security_associations()
         assert "remote '10.78.0.2' @ " + inside.router.address in sas and "TRANSPORT-in-UDP" in sas
     assert_nothing_in_clear(capture.path, inside.router.address)
-
-
-OURS = {"ipsec_ikelifetime": 40, "ipsec_salifetime": 30}
-THEIRS = {"more": "rekey_time = 15s", "more_child": "rekey_time = 10s"}
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(OURS, {}), ({}, THEIRS)], ids=["ours", "theirs"])

@@ -64,6 +64,9 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
             # Taken, or not ours to take: any port does, for the peer then sees a NAT.
             inlet.carrier = node.shell.open_udp(inlet, address, 0, peer)
         inlet.source = inlet.carrier.source
+    open_kernel = getattr(node.shell, "open_ipsec_kernel", None)
+    if open_kernel is not None and peer is not None:
+        ipsec.kernel = open_kernel(config, ipsec, address, peer)
     ipsec.local = getattr(ipsec.natt.carrier, "local", None)  # what the Linux shell shows
     node.keep(endpoint)
     return endpoint

@@ -77,7 +77,9 @@ class Ipsec:
         self.armed = None  # for Timers
         self.drops = {}  # reason -> count; reasons are literals in the code
         self.endpoint = None  # what stands above: receive(buf, start, end, addr, now)
-        self.kernel = None  # does ESP instead of us: install(peer, pair), remove(pair), send(buf, start, end, addr)
+        # Does ESP instead of us: guard(peer), unguard(peer); install(peer, pair) to receive, use(peer, pair) to send,
+        # remove(pair); send(buf, start, end, addr), close(); ``plain``: it needs no UDP around ESP.
+        self.kernel = None
         self.on_keys = None  # told of every key, for those who want to read their own captures: on_keys(kind, …)
         self.local = None  # for the owner's status
         self.ike = Inlet(self, self._receive_ike)
@@ -102,6 +104,8 @@ class Ipsec:
             peer = Peer(self, self.ike, (addr[0], p.PORT_IKE) + addr[2:], addr, addr[1])
             self.peers.append(peer)
             self._above[addr] = peer
+            if self.kernel is not None:
+                self.kernel.guard(peer)
         if peer.out is not None:
             self._event("ike-up", addr)
         peer.connect(now)
@@ -122,6 +126,8 @@ class Ipsec:
         for inlet in (self.ike, self.natt, self.esp):
             if inlet.carrier is not None:
                 inlet.carrier.close()
+        if self.kernel is not None:
+            self.kernel.close()
 
     def settle(self, addr):
         """The address is final; there is nothing to connect, for IKE and ESP use several ports."""
@@ -427,6 +433,12 @@ class Ipsec:
         else:
             self.drop("fault untold")
 
+    def heard(self, addr):
+        """The kernel opened a datagram of L2TP from ``addr``."""
+        peer = self._above.get(addr)
+        if peer is not None:
+            peer.hear()
+
     def know(self, above, peer):
         """L2TP may answer this address."""
         self._above[above] = peer
@@ -450,6 +462,8 @@ class Ipsec:
 
     def pair_up(self, peer, first):
         """A peer sends on a new pair: what waited for the first one goes at once, behind message 3."""
+        if self.kernel is not None:
+            self.kernel.use(peer, peer.out)
         if first:
             self._event("ike-up", peer.above)
         else:
@@ -468,6 +482,8 @@ class Ipsec:
     def _remove(self, peer):
         if peer in self.peers:
             self.peers.remove(peer)
+            if self.kernel is not None:
+                self.kernel.unguard(peer)
         for above in [above for above in self._above if self._above[above] is peer]:
             self._above.pop(above)
 

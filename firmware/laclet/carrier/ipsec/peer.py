@@ -187,10 +187,7 @@ class Peer:
 
     def came(self, pair, port, addr, now):
         """An authentic packet came on ``pair`` from UDP port ``port``; gives its sender as L2TP knows it, or None."""
-        self.heard = True
-        if not self.answered:
-            self.answered = True
-            self.held = self._repeat_at = None
+        self.hear()
         if pair is not self.out and pair is self.pairs[-1]:
             self._switch(pair, now)  # the other side uses it, so it is ready
         if addr != self.addr and self.sas and self.sas[-1].nat_there:
@@ -204,6 +201,13 @@ class Peer:
             above = self._aboves[port] = (self.above[0], port) + self.above[2:]
             self.owner.know(above, self)
         return above
+
+    def hear(self):
+        """Something authentic came: the first pair works, and nobody is dead."""
+        self.heard = True
+        if not self.answered:
+            self.answered = True
+            self.held = self._repeat_at = None
 
     def used_up(self, now):
         """The sequence numbers of the pair that sends come to an end (RFC 4303 §3.3.3)."""
