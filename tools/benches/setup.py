@@ -64,18 +64,22 @@ def _ours(lab, lns, here, auth):
         "call": {"vpn": {"tunnel": "nas", "username": "user"}},
     }
     secrets = {"call": {"vpn": {"password": "secret"}}}
+    service = Laclet(here, config, secrets)
     with Xl2tpdLns(lns, auth) as server:
-        with lab.capture(here, "first") as first, Laclet(here, config, secrets) as service:
-            service.up()
-            server.up()
-            first.stop()
+        try:
+            with lab.capture(here, "first") as first:
+                service.start()
+                service.up()
+                server.up()
             service.command("down")
             server.down()
             with lab.capture(here, "again") as again:
                 service.command("up")
                 service.up()
                 server.up()
-        return measure_setup(first.path, here.address).ms, measure_setup(again.path, here.address).ms
+        finally:
+            service.stop()
+    return measure_setup(first.path, here.address).ms, measure_setup(again.path, here.address).ms
 
 
 def _xl2tpd(lab, lns, cpe, auth):
