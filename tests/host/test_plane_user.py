@@ -64,8 +64,11 @@ class End:
         self.plane.start()
 
     def event(self):
-        assert select.select([self.plane], [], [], WAIT)[0]
-        return self.plane.next_event()
+        event = None
+        while event is None:
+            assert select.select([self.plane], [], [], WAIT)[0]
+            event = self.plane.next_event()
+        return event
 
     def until(self, condition):
         """Wait until the plane's thread has got somewhere."""
@@ -143,7 +146,7 @@ def test_packets_go_both_ways_whatever_the_header(ends, family, vnet):
             assert b.interface.take()[0] == packet
             b.interface.put(packet)
             assert a.interface.take()[0] == packet
-        assert a.circuit.stats()["tx_packets"] == b.circuit.stats()["rx_packets"] == 2
+        b.until(lambda a=a, b=b: a.circuit.stats()["tx_packets"] == b.circuit.stats()["rx_packets"] == 2)
         assert not a.circuit.drops
         assert not b.circuit.drops
 
@@ -164,7 +167,7 @@ def test_a_super_packet_arrives_as_one(ends, engine, version, local):
     else:
         assert (flags, arrived) == (NEEDS_CSUM, partial(packet)[0])
         assert (start, offset) == partial(packet)[1:]
-    assert b.circuit.stats()["rx_packets"] == 41
+    b.until(lambda: b.circuit.stats()["rx_packets"] == 41)
 
 
 @pytest.mark.parametrize("engine", [None, Plain])
@@ -321,7 +324,7 @@ def test_many_small_packets_arrive_in_order(ends, engine):
         if not kind:
             assert bytes(IP(packet)) == packet
     assert got == sent
-    assert a.circuit.tx_packets == b.circuit.rx_packets == 300
+    b.until(lambda: a.circuit.tx_packets == b.circuit.rx_packets == 300)
 
 
 def queued(end, puts):
@@ -347,7 +350,7 @@ def test_super_packets_of_one_shape_go_together(ends, engine, version, local):
         assert mss == MSS
         assert arrived == (packet if not flags else partial(packet)[0])
         assert bool(flags) != local
-    assert b.circuit.stats()["rx_packets"] == 20 * 40
+    b.until(lambda: b.circuit.stats()["rx_packets"] == 20 * 40)
     assert b.circuit.rx_bytes == a.circuit.tx_bytes == 800 * (MSS + (40 if version == 4 else 60))
 
 

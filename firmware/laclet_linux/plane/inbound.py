@@ -22,6 +22,11 @@ _VERSIONS = {0x21: 4, 0x57: 6}  # PPP protocol numbers -> IP versions
 _NO_OFFLOAD = bytes(VNET.size)
 
 
+# What a usual datagram looks like: first two octets, where the fixed rest of its header is, that rest, bytes in all,
+# the circuit, the IP version, the peer.
+_NOTHING = (None, 0, b"", 0, None, 0, None)
+
+
 class Inbound:
     """Reads the socket and writes to interfaces. ``circuits``: our ids -> Circuit; ``pass_up(data, addr, control)``."""
 
@@ -38,7 +43,7 @@ class Inbound:
         starts = [_HEAD + i * _PLACE for i in range(_LAST_PLACE + 1)]
         self._places = [(self._view[at : at + _LARGEST],) for at in starts]
         self._out = memoryview(engine.out)
-        self._lately = (b"", None, 0, None)  # header, circuit, bytes of IP header, peer of what was merged last
+        self._usual = _NOTHING
         self._circuit = None  # of the datagram opened last
         self._end = 0  # of its PPP frame
 
@@ -83,18 +88,20 @@ class Inbound:
 
     def _handle(self, place, sizes, joined, addr):
         """Handle datagrams of one peer: single ones from ``place`` on, or such as came joined."""
-        if sizes:
+        if len(sizes) == 1:
+            self._rows(_HEAD + place * _PLACE, _PLACE, 1, sizes[0], sizes[0], addr)
+        elif sizes:
             self._singles(place, sizes, addr)
         i = 0
         while i < len(joined):
             at, size, length = joined[i]
-            n = 1
-            while i + n < len(joined) and n < self._engine.groups and joined[i + n][1:] == (size, length):
-                n += 1
-            i += n
-            starts = [start for start, _, _ in joined[i - n : i]]
+            starts = [at]
+            i += 1
+            while i < len(joined) and len(starts) < self._engine.groups and joined[i][1:] == (size, length):
+                starts.append(joined[i][0])
+                i += 1
             rows = -(-size // length)
-            if n == 1 or size % length or not self._together(starts, length, rows, addr):
+            if size % length or not self._together(starts, length, rows, addr):
                 for start in starts:
                     self._rows(start, length, rows, length, size - (rows - 1) * length, addr)
 
@@ -110,44 +117,24 @@ class Inbound:
             self._rows(_HEAD + (place + i) * _PLACE, _PLACE, n, length, last, addr)
             i += n
 
-    def _rows(self, at, pitch, n, length, last, addr):
-        """Handle ``n`` datagrams at ``at``, ``at + pitch`` …, all of ``length`` bytes but the last."""
-        while n:
-            end = at + (length if n > 1 else last)
-            taken = 1
-            ip = self._open(at, end, addr)
-            if ip:
-                circuit = self._circuit
-                if n > 1 and end == self._end and self._same_flow(ip, ip + pitch):
-                    taken = self._merge(circuit, at, pitch, n, length, last, ip, end, addr)
-                if taken == 1:
-                    self._deliver(circuit, ip, self._end)
-                elif not taken:
-                    circuit.drop("bad checksum")
-                    taken = 1
-            at += taken * pitch
-            n -= taken
-
     def _together(self, starts, length, n, addr):
-        """Merge ``n`` datagrams of ``length`` bytes at each start, all like those merged last; False: not so simple."""
+        """Merge ``n`` datagrams of ``length`` bytes at each start, all like the last one; False: not so simple."""
         buf = self._buf
-        prefix, circuit, l4, source = self._lately
-        size = len(prefix)
-        if circuit is None or source != addr or self._circuits.get(circuit.key) is not circuit:
-            return False
+        size = self._usual[3]
         head = 0
         local = False
         for at in starts:
-            if buf[at : at + size] != prefix:
+            ip = self._open_usual(at, at + length, addr)
+            found = batch_headers(buf, ip, at + length) if ip else None
+            if found is None:
                 return False
-            found = batch_headers(buf, at + size, at + length)
-            if found is None or found[0] != l4:
-                return False
+            l4 = found[0]
             if not head:
                 head = found[1]
-                local = self._is_local(circuit, at + size, l4)
-            elif found[1] != head or self._is_local(circuit, at + size, l4) != local:
+                local = self._is_local(self._circuit, ip, l4)
+            elif found[1] != head or self._is_local(self._circuit, ip, l4) != local:
                 return False
+        circuit = self._circuit
         if not (circuit.tun.tso if head > l4 + 8 else circuit.tun.uso):
             return False
         if not self._engine.merge_all(buf, starts, length, n, length, size, l4, head, local):
@@ -160,6 +147,24 @@ class Inbound:
         circuit.rx_bytes += n * (length - size) * len(starts)
         return True
 
+    def _rows(self, at, pitch, n, length, last, addr):
+        """Handle ``n`` datagrams at ``at``, ``at + pitch`` …, all of ``length`` bytes but the last."""
+        while n:
+            end = at + (length if n > 1 else last)
+            taken = 1
+            ip = self._open_usual(at, end, addr) or self._open(at, end, addr)
+            if ip:
+                circuit = self._circuit
+                if n > 1 and end == self._end and self._same_flow(ip, ip + pitch):
+                    taken = self._merge(circuit, at, pitch, n, length, last, ip, end)
+                if taken == 1:
+                    self._deliver(circuit, ip, self._end)
+                elif not taken:
+                    circuit.drop("bad checksum")
+                    taken = 1
+            at += taken * pitch
+            n -= taken
+
     def _is_local(self, circuit, ip, l4):
         """True when the packet is for this host itself."""
         return bytes(self._buf[ip + 16 : ip + 20] if l4 == 20 else self._buf[ip + 24 : ip + 40]) in circuit.local
@@ -171,7 +176,7 @@ class Inbound:
             return buf[ip + 12 : ip + 24] == buf[other + 12 : other + 24]
         return buf[ip + 8 : ip + 44] == buf[other + 8 : other + 44]
 
-    def _merge(self, circuit, at, pitch, n, length, last, ip, end, addr):
+    def _merge(self, circuit, at, pitch, n, length, last, ip, end):
         """Write as many of the datagrams as go together as one super-packet; how many, as Plain.merge() says it."""
         buf = self._buf
         found = batch_headers(buf, ip, end)
@@ -188,12 +193,30 @@ class Inbound:
             size = self._engine.size
             if buf[at] & L2TP_S:
                 circuit.expected = circuit.expected + taken - 1 & 0xFFFF
-            else:
-                self._lately = (buf[at:ip], circuit, l4, addr)
             circuit.rx_packets += taken
             circuit.rx_bytes += size + (taken - 1) * head
             self._write(circuit, self._out[OUT - VNET.size : OUT + size])
         return taken
+
+    def _open_usual(self, at, end, addr):
+        """What _open() would return and set, quickly, for a datagram with the header of the last one; or 0."""
+        buf = self._buf
+        first, offset, rest, size, circuit, version, source = self._usual
+        if buf[at : at + 2] != first or buf[at + offset : at + size] != rest or source != addr:
+            return 0
+        if offset == 4 and buf[at + 2] << 8 | buf[at + 3] != end - at:
+            return 0
+        ip = at + size
+        if version == 4:
+            if buf[ip] != 0x45 or buf[ip + 2] << 8 | buf[ip + 3] != end - ip:
+                return 0
+        elif buf[ip] >> 4 != 6 or (buf[ip + 4] << 8 | buf[ip + 5]) + 40 != end - ip:
+            return 0
+        if self._circuits.get(circuit.key) is not circuit:
+            return 0
+        self._circuit = circuit
+        self._end = end
+        return ip
 
     def _open(self, at, end, addr):
         """Where the IP packet starts in the datagram, or 0 if there is none for us; sets ``_circuit`` and ``_end``."""
@@ -247,13 +270,17 @@ class Inbound:
         if i > end:
             circuit.drop("PPP header cut short")
             return 0
-        if protocol not in _VERSIONS:
+        version = _VERSIONS.get(protocol)
+        if version is None:
             self._pass_frame(circuit, at, end, addr)
             return 0
-        end = _ip_end(buf, i, end, _VERSIONS[protocol])
+        end = _ip_end(buf, i, end, version)
         if end < 0:
             circuit.drop("bad IP header")
             return 0
+        if not buf[at] & (L2TP_S | L2TP_O):
+            offset = 4 if buf[at] & L2TP_L else 2
+            self._usual = (buf[at : at + 2], offset, buf[at + offset : i], i - at, circuit, version, addr)
         self._circuit = circuit
         self._end = end
         return i

@@ -43,6 +43,8 @@ class Outbound:
         self._vnet_places = [(view[at - VNET.size : at + _LARGEST],) for at in starts]
         self._view = view
         self._out = memoryview(engine.out)
+        self._width = 0  # bytes of a datagram, as the ancillary data for sendmsg() say it
+        self._segment = ()
         self._writable = select.poll()
         self._writable.register(sock, select.POLLOUT)
 
@@ -162,20 +164,29 @@ class Outbound:
 
     def _supers(self, circuit, supers):
         """Send super-packets, those of one shape together."""
+        buf = self._buf
+        most = self._engine.groups
         i = 0
         while i < len(supers):
             ip, size = supers[i]
             shape = self._shape(ip, size, circuit.tun.vnet)
-            n = 1
-            while n < self._engine.groups and i + n < len(supers) and shape is not None:
-                other, same = supers[i + n]
-                if same != size or self._shape(other, same, True) != shape:
-                    break
-                n += 1
-            i += n
-            if n == 1 or not self._together(circuit, [start for start, _ in supers[i - n : i]], shape):
-                for start, size in supers[i - n : i]:
-                    self._super(circuit, start, size, shape)
+            starts = [ip]
+            i += 1
+            if shape is not None:
+                header = buf[ip - VNET.size : ip]
+                offset = ip + shape[1] + 12  # of TCP's data
+                while i < len(supers) and len(starts) < most:
+                    other, same = supers[i]
+                    if same != size or buf[other - VNET.size : other] != header:
+                        break
+                    if buf[other] >> 4 != buf[ip] >> 4 or buf[other - ip + offset] != buf[offset]:
+                        break
+                    starts.append(other)
+                    i += 1
+                if self._together(circuit, starts, shape):
+                    continue
+            for start in starts:
+                self._super(circuit, start, size, shape)
 
     def _shape(self, ip, size, vnet):
         """(kind, bytes of IP header, of all headers, of data, of data in a segment), or None for a mere packet."""
@@ -190,20 +201,23 @@ class Outbound:
     def _together(self, circuit, starts, shape):
         """Cut and send super-packets of one shape that fit one send each and have no shorter last segment."""
         _, l4, head, data, mss = shape
-        buf = self._buf
         n, rest = divmod(data, mss) if mss else (0, 1)
         if rest or not 0 < n <= _rows(head, mss) or not self._known(starts[0], shape):
             return False
-        version = buf[starts[0]] >> 4
-        prefixes = [bytes(circuit.prefix(version, head + mss, n)) for _ in starts]
-        if not self._engine.cut_all(buf, starts, l4, head, mss, prefixes, n):
-            circuit.take_back(n * len(starts))
+        count = len(starts)
+        version = self._buf[starts[0]] >> 4
+        if circuit.sequencing:
+            prefixes = [bytes(circuit.prefix(version, head + mss, n)) for _ in starts]
+        else:
+            prefixes = [bytes(circuit.prefix(version, head + mss))] * count
+        if not self._engine.cut_all(self._buf, starts, l4, head, mss, prefixes, n):
+            circuit.take_back(n * count)
             return False
         width = len(prefixes[0]) + head + mss
-        for i in range(len(starts)):
+        for i in range(count):
             self._send_batch(circuit, OUT + i * GROUP, n * width, width, n)
-        circuit.tx_packets += n * len(starts)
-        circuit.tx_bytes += n * (head + mss) * len(starts)
+        circuit.tx_packets += n * count
+        circuit.tx_bytes += n * (head + mss) * count
         return True
 
     def _super(self, circuit, ip, size, shape):
@@ -239,8 +253,10 @@ class Outbound:
         """Send ``count`` datagrams of ``width`` bytes, the last one perhaps shorter, from the engine's results."""
         end = start + size
         if count > 1 and self._gso and width < circuit.gso_below:
-            ancillary = ((_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", width)),)
-            if self._send(circuit, self._out[start:end], ancillary, width):
+            if width != self._width:
+                self._width = width
+                self._segment = ((_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", width)),)
+            if self._send(circuit, self._out[start:end], self._segment, width):
                 return
         for at in range(start, end, width):
             self._send(circuit, self._out[at : min(at + width, end)])

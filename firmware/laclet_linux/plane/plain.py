@@ -12,7 +12,7 @@ from .tun import GSO_TCP4, GSO_TCP6, GSO_UDP, NEEDS_CSUM, VNET
 OUT = 64  # where results start in ``out``: a virtio header goes in front, and it is even
 # Results for several super-packets stand at this distance: the largest packet, and a virtio header in front of it.
 GROUP = 66_560
-MAX_GROUP = 4  # more would not stay in the processor's second cache
+MAX_GROUP = 8
 # Datagrams merged at once: UDP_MAX_SEGMENTS of newer kernels, hence what one UDP_GRO read can hold.
 MAX_MERGE = 128
 _MAX_PACKET = 65_535
@@ -24,7 +24,7 @@ _LENGTH_IDENT = struct.Struct("!HH")
 class Plain:
     """Cuts and merges with the interpreter's own means. A result is in ``out[OUT : OUT + size]`` until the next call.
 
-    ``groups``: super-packets that cut_all() and merge_all(), where there are such, take at once.
+    ``groups``: super-packets that cut_all() and merge_all() take at once.
     """
 
     groups = 1
@@ -69,6 +69,13 @@ class Plain:
                 at += total
                 data += mss
         self.size = at - OUT
+
+    def cut_all(self, buf, ips, l4, head, mss, prefixes, n):
+        """Cut super-packets of ``n`` full segments each, at the same distance in ``buf``; False: one by one, please.
+
+        The datagrams of the first are at ``OUT``, of the next at ``OUT + GROUP`` …
+        """
+        return False
 
     def pack(self, buf, ip, pitch, n, size, prefix, start, offset):
         """Make datagrams of the ``n`` packets of ``size`` bytes at ``ip``, ``ip + pitch`` …
@@ -143,6 +150,13 @@ class Plain:
         if taken > 1:
             self._finish(buf, ip, form, l4, head, mss, OUT, end, push, payload if local else None)
         return taken
+
+    def merge_all(self, buf, ats, pitch, n, length, size, l4, head, local):
+        """Make super-packets of ``n`` datagrams each, all ``length`` bytes long, at the same distance in ``buf``.
+
+        True when all of them went together: the first is at ``OUT``, the next at ``OUT + GROUP`` … False: one by one.
+        """
+        return False
 
     def _finish(self, buf, ip, form, l4, head, mss, start, end, push, payload):
         """The headers of the super-packet ``out[start:end]``; ``payload``: the sum of its data, None: NEEDS_CSUM."""

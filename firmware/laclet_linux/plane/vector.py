@@ -146,10 +146,7 @@ class Vector(Plain):
             super().cut(buf, ip, end, l4, head, mss, prefix, first, n)
 
     def cut_all(self, buf, ips, l4, head, mss, prefixes, n):
-        """Cut super-packets of ``n`` full segments each, at the same distance in ``buf``; False: one by one, please.
-
-        The datagrams of the first are at ``OUT``, of the next at ``OUT + GROUP`` …
-        """
+        """As Plain.cut_all()."""
         return not mss & 1 and self._cut(buf, ips, l4, head, mss, prefixes, 0, n, 0, ips[0] + head + n * mss)
 
     def _cut(self, buf, ips, l4, head, mss, prefixes, first, n, short, end):
@@ -255,10 +252,7 @@ class Vector(Plain):
         return self._gather(buf, (at,), pitch, n, mss, short, size, l4, head, ident, local)
 
     def merge_all(self, buf, ats, pitch, n, length, size, l4, head, local):
-        """Make super-packets of ``n`` datagrams each, all ``length`` bytes long, at the same distance in ``buf``.
-
-        True when all of them went together: the first is at ``OUT``, the next at ``OUT + GROUP`` … False: one by one.
-        """
+        """As Plain.merge_all()."""
         ip = ats[0] + size
         mss = length - size - head
         ident = ident_step(buf, ip, ip + pitch, l4)
