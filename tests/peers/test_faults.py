@@ -25,23 +25,31 @@ def impatient_client(server, secret=None, **call):
 
 def test_a_wrong_password(lns, here):
     need("xl2tpd", "pppd")
-    with Laclet(here, *impatient_client(lns.address)) as service:
-        with Xl2tpdLns(lns, "chap", users={"user": "another"}):
+    strict = Xl2tpdLns(lns, "chap", users={"user": "another"}).start()
+    try:
+        with Laclet(here, *impatient_client(lns.address)) as service:
             service.said(r"\bauth: .*the peer said: Access denied")
             assert all(fault.startswith("auth: ") for fault in service.faults())
-        with Xl2tpdLns(lns, "chap"):
-            service.up()
+            strict.stop()
+            with Xl2tpdLns(lns, "chap"):
+                service.up()
+    finally:
+        strict.stop()
     assert "secret" not in service.text()
 
 
 def test_a_wrong_tunnel_secret(lns, here):
     need("xl2tpd", "pppd")
-    with Laclet(here, *impatient_client(lns.address, SECRET)) as service:
-        with Xl2tpdLns(lns, "chap", "another"):
+    strict = Xl2tpdLns(lns, "chap", "another").start()
+    try:
+        with Laclet(here, *impatient_client(lns.address, SECRET)) as service:
             service.said(r"\btunnel-auth: ")
             assert all(fault.startswith("tunnel-auth: ") for fault in service.faults())
-        with Xl2tpdLns(lns, "chap", SECRET):
-            service.up()
+            strict.stop()
+            with Xl2tpdLns(lns, "chap", SECRET):
+                service.up()
+    finally:
+        strict.stop()
     assert SECRET not in service.text()
 
 
