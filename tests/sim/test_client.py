@@ -147,3 +147,18 @@ def test_at_level_debug_every_control_packet_is_told_and_no_secret():
     for part in ("L2TP SCCRQ", "L2TP ICCN", "LCP ConfReq", "PAP AuthReq", "IPCP ConfAck"):
         assert [t for t in told if part in t], part
     assert not [t for _, _, t in p.shell.lines if "hunter2" in t]
+
+
+def test_identification_and_reports_of_what_is_lost():
+    both = {"identification": "it is me", "lqr_interval": 2}
+    p = Pair(lns(**both), client(call=dict(both, callback=True)))
+    assert p.run(5000, p.up)
+    p.run(10_000)
+    (caller,) = p.lns.lns.callers.values()
+    for link in (p.call.link, caller.link):
+        status = link.status()
+        assert status["identification"] == "it is me"
+        assert status["quality"] == {"lost_out": 0, "lost_in": 0}
+    caller.link.extras.time_remaining(60, b"maintenance", p.world.now)
+    p.run(100)
+    assert p.shell.said("the peer will end this in 60 s: maintenance") == 1

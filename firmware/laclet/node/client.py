@@ -5,7 +5,7 @@ from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .backoff import Backoff
-from .ncps import add_ncps
+from .ncps import add_extras, add_ncps
 
 # A link that lived this long was a good one: the back-off begins anew (ms).
 _GOOD = 10_000
@@ -50,6 +50,7 @@ class ClientCall:
         self._proxied = False  # the call in progress tries them
         self.interface = None
         self.link = self.make_link(config)
+        add_extras(self.link, config)
         node.adopt(self.link, self)
         node.watch(self.link, self.component)
         if config["proxy"]:
@@ -140,6 +141,8 @@ class ClientCall:
                 self._up(detail, now)
             elif name == "down":
                 self._link_down(detail, now)
+            elif name == "time-remaining":
+                self.node.log("info", self.component, "the peer will end this in %d s: %s" % detail)
         elif source is not self.session:
             return
         elif name == "call-up":

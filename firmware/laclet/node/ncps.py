@@ -14,6 +14,15 @@ def add_ncps(link, config):
         link.add_ncp(Ccp(link, strengths, config["mppe"] == "require", config["mppe_stateful"]))
 
 
+def add_extras(link, config):
+    """What LCP shall say and do beside the necessary, as the section [call.NAME] or [lns] says."""
+    text, interval, callback = config["identification"], config["lqr_interval"], config.get("callback", False)
+    if text or interval or callback:
+        from ..ppp.extras import Extras
+
+        Extras(link, (text or "").encode(), int(interval * 1000), callback)
+
+
 def multilink_terms(config, hostname):
     """What links that are to belong to a bundle ask of their peers; our hostname is their discriminator."""
     from ..ppp.bundle import LOCAL, SIZES, Terms

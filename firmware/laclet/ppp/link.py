@@ -87,6 +87,7 @@ class PppLink(Network):
         self.inputs[ppp.LCP] = self.lcp.receive
         self.multilink = multilink
         self.bundle = None  # the one it has joined
+        self.extras = None  # what LCP says beside the necessary
         self.speed = 0  # bits a second, as far as known; divides the traffic of a bundle
         if multilink is None:
             self.add_ipcp(address, peer_address, dns, want_dns, nbns)
@@ -169,6 +170,8 @@ class PppLink(Network):
         status["lcp"] = STATES[self.lcp.state]
         status["auth"] = [_title(self.lcp.authentication.peers), _title(self.lcp.authentication.ours)]
         status["identification"] = self.lcp.identification
+        if self.extras is not None:
+            status["quality"] = self.extras.status()
         return status
 
     # -- for the machines inside --------------------------------------------------------------------
@@ -185,6 +188,17 @@ class PppLink(Network):
         end = ppp.write(self._tx, HEADROOM, protocol, code, identifier, data[: MAX_CONTROL - 6])
         if self.tap is not None:
             self.tap(False, self._tx, HEADROOM, end)
+        self.joined.carry(self._tx, HEADROOM, end, now)
+
+    def send_data(self, protocol, data, now):
+        """Send a packet that is no control packet."""
+        if self.joined is None:
+            self.drop("not joined")
+            return
+        self._tx[HEADROOM] = protocol >> 8
+        self._tx[HEADROOM + 1] = protocol & 0xFF
+        end = HEADROOM + 2 + len(data)
+        self._tx[HEADROOM + 2 : end] = data
         self.joined.carry(self._tx, HEADROOM, end, now)
 
     def send_in_place(self, protocol, buf, at, end, now):
@@ -236,10 +250,14 @@ class PppLink(Network):
         self.machines.extend(self.roles)
         for role in self.roles if not lcp.proxied else ():  # else all has been said for them
             role.start(now)
+        if self.extras is not None:
+            self.extras.up(now)
         self._authenticated(now)
 
     def lcp_down(self, now):
         """LCP left Opened: everything above it is down."""
+        if self.extras is not None:
+            self.extras.down()
         self.network = False
         self.peer_name = b""
         self.challenge = b""
