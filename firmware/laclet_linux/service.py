@@ -164,6 +164,11 @@ class Service:
                 raise OSError(f"cannot listen at {address} port {port}: {error.strerror}") from None
             raise OSError(error.strerror) from None
 
+    def open_circuit(self, endpoint, circuit, listen, events):
+        from .circuits import open_circuit
+
+        return open_circuit(self._loop, endpoint, circuit, listen, events)
+
     def open_ipsec_kernel(self, config, ipsec, address, peer):
         plane = config["ipsec_plane"]
         try:

@@ -90,6 +90,8 @@ _KINDS = {
     "pool": "range of IPv4 addresses",
     "cidrs": "list of IPv4 networks",
     "proposals": "string",
+    "circuit": "circuit",
+    "circuits": "list of circuits",
     "hosts": "host, host:port, [v6]:port, or a list of these",
 }
 

@@ -78,7 +78,7 @@ def test_tshark_reads_frame_relay(tmp_path):
     frame_relay = make(FrameRelay, "hdlc0")
     dlcis = [16, 100, 1007, 1024, 123456, DLCI_LONG_MAX]
     for dlci in dlcis:
-        send(frame_relay, ZLB, ("hdlc0", dlci))
+        send(frame_relay, ZLB, ("fr", "hdlc0", dlci))
     rows = tshark(tmp_path, FRAME_RELAY, frame_relay.carrier.sent, "fr.dlci", "fr.nlpid", "fr.snap.oui", "data.data")
     assert [row[0] for row in rows] == [str(dlci) for dlci in dlcis]
     assert all(row[1].endswith("0x80") and row[2:] == ["94", ZLB.hex()] for row in rows)
@@ -101,14 +101,14 @@ def tcp(port, stream):
 def test_tshark_reads_x25_in_xot(tmp_path):
     stream = Wire()
     caller, called = make(X25, "x25", "4711", restarts=False), make(X25, "x25", "0815", dce=True, restarts=False)
-    send(caller, ZLB + bytes(1500), ("x25", "0815"))
+    send(caller, ZLB + bytes(1500), ("x25", "x25", "0815"))
     for _ in range(4):
         for one, other in ((caller, called), (called, caller)):
             for packet in one.carrier.sent:
                 Xot(stream.send).send(room(packet), HEADROOM, HEADROOM + len(packet), None)
                 receive(other, packet)
             one.carrier.sent.clear()
-    caller.hang_up(("x25", "0815"), 0)
+    caller.hang_up(("x25", "x25", "0815"), 0)
     packet = caller.carrier.sent[0]
     Xot(stream.send).send(room(packet), HEADROOM, HEADROOM + len(packet), None)
     packets = [tcp(40000 + i, piece) for i, piece in enumerate(stream.sent)]
@@ -129,11 +129,11 @@ def test_tshark_reads_x25_in_xot(tmp_path):
 
 @given(st.binary(max_size=64), st.integers(0, 0x7FFFFF))
 def test_frame_relay_takes_anything(data, dlci):
-    for frame in (data, send(make(FrameRelay, "hdlc0"), data, ("hdlc0", dlci))[0]):
+    for frame in (data, send(make(FrameRelay, "hdlc0"), data, ("fr", "hdlc0", dlci))[0]):
         machine = make(FrameRelay, "hdlc0")
         receive(machine, frame)
         assert len(machine.endpoint.got) + sum(machine.drops.values()) == 1
-    assert machine.endpoint.got == [(("hdlc0", dlci), data)]
+    assert machine.endpoint.got == [(("fr", "hdlc0", dlci), data)]
 
 
 @given(st.binary(max_size=64))
@@ -177,7 +177,7 @@ def test_x25_takes_anything(script, dce, restarts):
     machine.start(0)
     for lcn, kind, data in script:
         if kind == 0xFF:
-            send(machine, data, ("x25", str(lcn)))
+            send(machine, data, ("x25", "x25", str(lcn)))
         receive(machine, x25wire.packet(lcn if kind != x25wire.RESTART else 0, kind, data))
         machine.on_timer(machine.poll_at() or 0)
     assert len(machine._circuits) <= 16

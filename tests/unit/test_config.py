@@ -4,8 +4,8 @@ from laclet.node import schema
 from laclet.node.config import HIDDEN, MAX_PROBLEMS, check, exposed, hide, is_secret, merge
 from laclet.node.values import LIST_KINDS, dotted, ipv4_bytes, is_ipv6, nearest, split_host
 
-KINDS = ("bool", "int", "seconds", "text", "secret", "choice", "ref", "ip", "ipv4", "pool", "proposals", "secrets")
-KINDS += LIST_KINDS
+KINDS = ("bool", "int", "seconds", "text", "secret", "choice", "ref", "ip", "ipv4", "pool", "secrets")
+KINDS += ("proposals", "circuit") + LIST_KINDS
 
 
 def tree(**sections):

@@ -43,13 +43,13 @@ def receive(fr, data):
 
 def test_golden_bytes():
     # RFC 2427 §3: DLCI 100 in two octets, UI, pad, SNAP; RFC 3070: OUI 00-00-5E, PID 00-07.
-    frame = send(carrier(), L2TP, ("hdlc0", 100))
+    frame = send(carrier(), L2TP, ("fr", "hdlc0", 100))
     assert frame == bytes.fromhex("1841 03 00 80 00005e 0007".replace(" ", "")) + L2TP
-    assert receive(carrier(), frame) == [(("hdlc0", 100), L2TP)]
+    assert receive(carrier(), frame) == [(("fr", "hdlc0", 100), L2TP)]
 
 
 def test_without_the_pad():
-    assert receive(carrier(), bytes.fromhex("184103800000" + "5e0007") + L2TP) == [(("hdlc0", 100), L2TP)]
+    assert receive(carrier(), bytes.fromhex("184103800000" + "5e0007") + L2TP) == [(("fr", "hdlc0", 100), L2TP)]
 
 
 def test_addresses():
@@ -57,7 +57,9 @@ def test_addresses():
     for dlci in (16, 100, 1007, 1023, 1024, 123456, DLCI_LONG_MAX):
         made = address(dlci)
         assert made[-1] & 1 and [octet & 1 for octet in made].count(1) == 1
-        assert receive(carrier(), made + bytes.fromhex("03008000005e0007") + L2TP) == [(("hdlc0", dlci), L2TP)], dlci
+        assert receive(carrier(), made + bytes.fromhex("03008000005e0007") + L2TP) == [(("fr", "hdlc0", dlci), L2TP)], (
+            dlci
+        )
         assert made == bytes.fromhex(known[dlci]) if dlci in known else len(made) == 4
 
 
@@ -80,13 +82,13 @@ def test_what_is_not_ours():
 
 
 def test_every_cut():
-    frame = send(carrier(), L2TP, ("hdlc0", 100))
+    frame = send(carrier(), L2TP, ("fr", "hdlc0", 100))
     for size in range(10):
         fr = carrier()
         assert receive(fr, frame[:size]) == []
         assert sum(fr.drops.values()) == 1
     for size in range(10, len(frame)):
-        assert receive(carrier(), frame[:size]) == [(("hdlc0", 100), L2TP[: size - 10])]
+        assert receive(carrier(), frame[:size]) == [(("fr", "hdlc0", 100), L2TP[: size - 10])]
 
 
 def test_circuits_are_bounded():

@@ -6,8 +6,8 @@ from laclet.carrier.x25 import MAX_DATAGRAM, READY, T20, T21, T23, TABLE, X25
 from laclet.carrier.xot import Xot
 from laclet.port import HEADROOM, TAILROOM
 
-A = ("x25", "4711")  # as the other side knows it
-B = ("x25", "0815")
+A = ("x25", "x25", "4711")  # as the other side knows it
+B = ("x25", "x25", "0815")
 
 
 class Above:
@@ -70,8 +70,13 @@ def up(**options):
     return pair
 
 
+def told(side):
+    """Events but timers."""
+    return [event for event in side.events if event[0] != "timer"]
+
+
 def names(side):
-    return [event[0] for event in side.events]
+    return [event[0] for event in told(side)]
 
 
 def test_golden_call():
@@ -176,7 +181,7 @@ def test_clearing():
     pair.a.hang_up(B, pair.now)
     pair.deliver()
     assert names(pair.b) == ["x25-up", "x25-down"]
-    fault = pair.b.events[1][2][1]
+    fault = told(pair.b)[1][2][1]
     assert str(fault) == (
         "line: the X.25 call was cleared; the peer said: cleared by the far end (cause 0, diagnostic 0)"
     )
@@ -192,7 +197,7 @@ def test_busy_number():
     pair.a.carrier.packets.clear()
     inject(pair.a, b"\x10\x10\x13\x01\x00")
     assert pair.a.carrier.packets == [b"\x10\x10\x17"]
-    assert "number busy" in str(pair.a.events[0][2][1])
+    assert "number busy" in str(told(pair.a)[0][2][1])
     assert pair.a._circuits == {} and pair.a._by_addr == {}
 
 
@@ -225,7 +230,7 @@ def test_silence_after_a_call():
     pair.now = pair.a.poll_at()
     pair.a.on_timer(pair.now)
     assert pair.a.carrier.packets == [b"\x10\x10\x13\x00\x31"]
-    assert str(pair.a.events[0][2][1]).startswith("line: no answer to the X.25 call")
+    assert str(told(pair.a)[0][2][1]).startswith("line: no answer to the X.25 call")
     pair.a.carrier.packets.clear()
     pair.now = ticks.add(pair.now, T23)
     pair.a.on_timer(pair.now)
@@ -282,7 +287,7 @@ def test_calls_that_collide():
     pair = Pair()
     send(pair.a, b"from a", B)
     for _ in range(15):  # so that b's next free channel from the bottom is 16
-        pair.b._new(("x25", str(_)))
+        pair.b._new(("x25", "x25", str(_)))
     send(pair.b, b"from b", A)
     assert pair.b.carrier.packets[0][1] == pair.a.carrier.packets[0][1] == 16
     pair.deliver()
@@ -296,8 +301,8 @@ def test_calls_that_collide():
 def test_channels_are_bounded():
     pair = Pair()
     for i in range(16):
-        send(pair.a, b"x", ("x25", "1%02d" % i))
-    send(pair.a, b"x", ("x25", "200"))
+        send(pair.a, b"x", ("x25", "x25", "1%02d" % i))
+    send(pair.a, b"x", ("x25", "x25", "200"))
     assert pair.a.drops == {"no free channel": 1}
     inject(pair.a, b"\x10\x40\x0b\x00\x00" + w.USER_DATA)
     assert pair.a.drops == {"no free channel": 2}

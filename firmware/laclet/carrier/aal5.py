@@ -16,6 +16,8 @@ from .snap import OUI_PID, Carrier, is_l2tp
 _LLC = b"\xaa\xaa\x03" + OUI_PID
 
 CELL = 53
+# Cells that travel together: as many as an Ethernet frame holds.
+TRAIN = 28
 _HEADER = 5
 _PAYLOAD = 48
 _TRAILER = 8
@@ -104,12 +106,12 @@ class _Reassembly:
 
 
 class Aal5(Carrier):
-    """Segmentation and reassembly on the interface ``name``. Below it travel trains of cells, each cell whole."""
+    """Segmentation and reassembly on the interface ``name``. Below it travel trains of at most ``TRAIN`` cells."""
 
     def __init__(self, name):
         Carrier.__init__(self)
         self.name = name
-        self._train = bytearray(HEADROOM + _MAX_PDU // _PAYLOAD * CELL + TAILROOM)
+        self._train = bytearray(HEADROOM + TRAIN * CELL + TAILROOM)
         self._circuits = {}  # VPI << 16 | VCI -> _Reassembly
 
     def send(self, buf, start, end, addr):
@@ -133,7 +135,9 @@ class Aal5(Carrier):
             out[at + 4] = hec(out, at)
             out[at + _HEADER : at + CELL] = pdu[first : first + _PAYLOAD]
             at += CELL
-        self.carrier.send(out, HEADROOM, at, addr)
+            if last or at == HEADROOM + TRAIN * CELL:
+                self.carrier.send(out, HEADROOM, at, addr)
+                at = HEADROOM
 
     def receive(self, buf, start, end, addr, now):
         """A train of cells; what they complete goes up at once."""

@@ -3,7 +3,7 @@
     Q.922 address 2 or 4 | control 03 | pad 00 | NLPID 80 | OUI 00-00-5E | PID 00-07 | L2TP …
 
 Below stands what carries frames without flags and FCS: a packet or HDLC socket, or HDLC on a UART. An address is
-``(name, DLCI)``; LMI is left out, so the circuits are those of the configuration.
+``("fr", name, DLCI)``; LMI is left out, so the circuits are those of the configuration.
 """
 
 from .snap import OUI_PID, Carrier, is_l2tp
@@ -38,14 +38,14 @@ class FrameRelay(Carrier):
         self.congested = 0  # frames that came with FECN or BECN
         self._dlcis = dlcis
         self._headers = {}  # DLCI -> what goes before its datagrams
-        self._addrs = {}  # DLCI -> (name, DLCI)
+        self._addrs = {}  # DLCI -> ("fr", name, DLCI)
 
     def send(self, buf, start, end, addr):
         """A datagram to the far end of the circuit ``addr``; needs 12 bytes of headroom."""
-        header = self._headers.get(addr[1])
+        header = self._headers.get(addr[2])
         if header is None:
             # The pad makes what follows start on an even octet (RFC 2427 §3).
-            header = self._headers[addr[1]] = address(addr[1]) + bytes((_UI, 0, _NLPID_SNAP)) + OUI_PID
+            header = self._headers[addr[2]] = address(addr[2]) + bytes((_UI, 0, _NLPID_SNAP)) + OUI_PID
         at = start - len(header)
         for i in range(len(header)):
             buf[at + i] = header[i]
@@ -87,5 +87,5 @@ class FrameRelay(Carrier):
             if len(self._addrs) >= _MAX_CIRCUITS:
                 self.drop("too many DLCIs")
                 return
-            found = self._addrs[dlci] = (self.name, dlci)
+            found = self._addrs[dlci] = ("fr", self.name, dlci)
         self.endpoint.receive(buf, at + 7 + pad, end, found, now)

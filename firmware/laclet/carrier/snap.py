@@ -12,6 +12,7 @@ class Carrier:
     """Base of the carriers: an ``endpoint`` above that receives, a ``carrier`` below that sends, and drops by name."""
 
     def __init__(self):
+        self.owner = None  # free for the node
         self.endpoint = None  # receive(buf, start, end, addr, now)
         self.carrier = None  # send(buf, start, end, addr)
         self.drops = {}  # reason -> count; reasons are literals in the code

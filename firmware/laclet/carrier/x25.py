@@ -2,7 +2,7 @@
 
 Datagrams travel on a circuit whose Call User Data names L2TP (RFC 1356 §3.2), in packets chained by the M bit. Below
 stands a carrier of packets: a link, which starts with a restart, or one TCP connection of XOT (RFC 1613), which carries
-no restarts. An address is ``(name, X.121 number)``.
+no restarts. An address is ``("x25", name, X.121 number)``.
 """
 
 from .. import ticks
@@ -154,7 +154,6 @@ class X25(Carrier):
         self.name = name
         self.number = number
         self.events = [] if events is None else events
-        self.owner = None  # free for the node
         self.armed = None  # for Timers
         self._dce = dce
         self._restarts = restarts
@@ -172,6 +171,7 @@ class X25(Carrier):
         if self._restarts:
             self._put(packet(0, RESTART, _BY_DTE))
             self._restart_at = ticks.add(now, T20)
+            self.events.append(("timer", self, None))
 
     def send(self, buf, start, end, addr):
         """A datagram for the station ``addr``, which is called when there is no circuit to it."""
@@ -306,6 +306,7 @@ class X25(Carrier):
     def _wait(self, circuit, now, ms):
         circuit.stale = now is None
         circuit.deadline = ticks.add(now or 0, ms)
+        self.events.append(("timer", self, None))
 
     def _remove(self, circuit):
         self._circuits.pop(circuit.lcn, None)
@@ -327,7 +328,7 @@ class X25(Carrier):
     # -- actions: call and clear ------------------------------------------------------------------------
 
     def _do_call(self, circuit, now, buf, start, end):
-        called = circuit.addr[1]
+        called = circuit.addr[2]
         self._put(call_packet(circuit.lcn, CALL, called, self.number, _SIZE, _WINDOW, USER_DATA))
         self._wait(circuit, now, T21)
 
@@ -336,7 +337,7 @@ class X25(Carrier):
         if circuit.addr is not None:
             self._down(circuit, Fault(LINE, "an X.25 call from the other side went first"))
         # A caller without a number is known by its channel. The newest circuit of a caller is the one that sends.
-        circuit.addr = (self.name, calling or "channel %d" % circuit.lcn)
+        circuit.addr = ("x25", self.name, calling or "channel %d" % circuit.lcn)
         self._by_addr[circuit.addr] = circuit
         sizes = facilities.get(PACKET_SIZE, (DEFAULT_SIZE, DEFAULT_SIZE))
         windows = facilities.get(WINDOW, (DEFAULT_WINDOW, DEFAULT_WINDOW))

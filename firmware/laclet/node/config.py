@@ -95,10 +95,15 @@ class _Check:
 
     # What keys must not have together.
 
-    def tunnels(self, config):
-        """Tunnels: the hostname of the top, and a back-off that grows."""
+    def tunnels(self, config, given):
+        """Tunnels: one way to the LNS, the hostname of the top, and a back-off that grows."""
         for name in sorted(config["tunnel"]):
             tunnel = config["tunnel"][name]
+            if "circuit" not in given[name]:
+                if "server" not in given[name]:
+                    self.wrong(("tunnel", name), "server is missing", "add server = ...")
+            elif "server" in given[name] or "ipsec_psk" in given[name]:
+                self.wrong(("tunnel", name, "circuit"), "is instead of a server and of IPsec", "remove it, or those")
             tunnel["hostname"] = tunnel["hostname"] or config["hostname"]
             if tunnel["holdoff"] > tunnel["redial_timeout"]:
                 mend = "make it %s or less" % tunnel["redial_timeout"]
@@ -223,7 +228,7 @@ def check(tree, on_board=False):
             config[name] = work.keys((name,), rows, given) if work.is_table((name,), given) else None
     if not work.problems and not config["call"] and config["lns"] is None:
         work.wrong((), "nothing to do", "add a [call.NAME] with its [tunnel.NAME], or [lns]")
-    work.tunnels(config)
+    work.tunnels(config, tree.get("tunnel"))
     work.lines(config, tree.get("line"))
     work.calls(config, tree.get("call"))
     if config["lns"] is not None:

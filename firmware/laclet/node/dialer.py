@@ -124,11 +124,11 @@ class Dialer:
     def _open(self, addr, now):
         self.addr = addr
         self.state = CONNECTING
-        self.node.log("info", self.component, "connecting to " + self.node.shell.address_text(addr))
+        self.node.log("info", self.component, "connecting to " + self.where(addr))
         try:
             self.connect(addr, now)
         except OSError as error:
-            self._next(Fault(UDP, "cannot send to " + self.node.shell.address_text(addr), str(error)), now)
+            self._next(Fault(UDP, "cannot send to " + self.where(addr), str(error)), now)
 
     def connect(self, addr, now):
         """Open the tunnel; another kind of dialer has other things to do first. Raises OSError."""
@@ -141,6 +141,10 @@ class Dialer:
         self.tunnel.owner = self
         for call in self.calls:
             call.dialled(now)  # calls asked for now travel with the SCCCN
+
+    def where(self, addr):
+        """The LNS at ``addr``, for people."""
+        return self.node.shell.address_text(addr)
 
     def _hold(self, now):
         wait = self._backoff.next() if self.config["redial"] else None
@@ -175,9 +179,7 @@ class Dialer:
             self.node.log("info", self.component, "closed")
         elif was == CONNECTING:
             if fault.layer == TUNNEL and not fault.said:
-                fault = Fault(
-                    fault.layer, fault.cause + " from " + self.node.shell.address_text(self.addr), "", fault.hint
-                )
+                fault = Fault(fault.layer, fault.cause + " from " + self.where(self.addr), "", fault.hint)
             self._next(fault, now)
         else:
             self.fault = fault

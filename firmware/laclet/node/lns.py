@@ -7,7 +7,7 @@ from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .dialer import tunnel_options
-from .ncps import add_ncps
+from .ncps import add_extras, add_ncps
 
 # A dead link in a bundle takes its share of every packet with it: it is looked for so often (ms).
 _ECHO = 3000
@@ -108,6 +108,7 @@ class Caller(Guest):
         )
         if lns.bundles is None:
             add_ncps(self.link, config)
+        add_extras(self.link, config)
         node.adopt(self.link, self)
         node.watch(self.link, self.component)
 
@@ -179,6 +180,11 @@ class Lns:
                 self.node.endpoint(host, port, None).accept = self.options
             text = "listening at %s port %d%s" % (host, port, ", over IPsec only" if secured else "")
             self.node.log("info", "lns", text)
+        for circuit in self.config["circuits"]:
+            from .circuit import circuit_endpoint
+
+            circuit_endpoint(self.node, self, circuit, self.options)
+            self.node.log("info", "lns", "listening on " + circuit)
 
     def set_users(self, users):
         """Callers log in with these names and passwords (text) from now on; what was before: bytes -> bytes."""

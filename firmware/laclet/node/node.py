@@ -48,6 +48,8 @@ class Node:
         kind = Dialer
         if self.config["tunnel"][name]["ipsec_psk"]:
             from .secure import SecureDialer as kind
+        elif self.config["tunnel"][name]["circuit"]:
+            from .circuit import CircuitDialer as kind
 
         self.dialers[name] = kind(self, name, self.config["tunnel"][name])
         return self.dialers[name]

@@ -19,6 +19,7 @@ Kinds, and what the checked configuration holds for each:
 ``ipv4s``           list of IPv4 addresses as strings
 ``pool``            tuple of first and last IPv4 address as strings, from ``"first-last"``
 ``cidrs``           list of IPv4 networks ``"192.0.2.0/24"``
+``circuit``         string that carrier.circuit.parse() takes; ``circuits`` a list of these
 ``proposals``       string of IPsec proposals; ``limits`` is ``ipsec_ike`` or ``ipsec_esp``
 ``hosts``           list of ``(host, port)``, from one string or a list of ``"host"``, ``"host:port"``, ``"[v6]:port"``;
                     ``limits`` is the port when none is given
@@ -60,6 +61,13 @@ def _ncps(flags):
             flags,
             "Let the peer change keys seldom; a lost packet then costs more.",
         ),
+    )
+
+
+def _extras(flags):
+    return (
+        ("identification", "text", (1, 128), None, flags, "What we call ourselves in LCP (RFC 1570)."),
+        ("lqr_interval", "seconds", (0, 3600), 0, flags, "Time between reports of what was lost; 0 for none."),
     )
 
 
@@ -129,7 +137,15 @@ SECTIONS = (
         "tunnel",
         True,
         (
-            ("server", "hosts", 1701, None, MUST, "Addresses of the LNS, tried in turn."),
+            ("server", "hosts", 1701, None, 0, "Addresses of the LNS, tried in turn."),
+            (
+                "circuit",
+                "circuit",
+                None,
+                None,
+                LINUX,
+                "Instead of a server: fr:eth1:100, aal5:eth1:0.100, atm:0.0.100, x25:4711, xot:HOST/4711.",
+            ),
             ("tunnel_secret", "secret", (1, 128), None, 0, "Secret shared with the LNS; it is then asked to know it."),
             ("hostname", "text", (1, 64), None, 0, "Host Name for this tunnel. Default: the hostname at the top."),
             ("source_address", "ip", None, None, 0, "Local address to send from. Default: as routed."),
@@ -233,6 +249,8 @@ SECTIONS = (
                 "Name of the interface. Default: laclet0, laclet1 and so on.",
             ),
         )
+        + (("callback", "bool", None, False, PPP, "Let the LNS say in LCP that it will call back."),)
+        + _extras(PPP)
         + _multilink(PPP)
         + _ncps(PPP),
         "A call through a tunnel: of a line (LAC), or of this device itself (LAC client).",
@@ -242,6 +260,7 @@ SECTIONS = (
         False,
         (
             ("listen", "hosts", 1701, (("0.0.0.0", 1701),), 0, "Addresses to listen at."),
+            ("circuits", "circuits", None, (), LINUX, "Circuits to listen on, written as in a tunnel."),
             ("hostname", "text", (1, 64), None, 0, "Host Name for callers. Default: the hostname at the top."),
             ("tunnel_secret", "secret", (1, 128), None, 0, "Secret a calling LAC must know."),
             (
@@ -277,6 +296,7 @@ SECTIONS = (
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
         )
+        + _extras(0)
         + _multilink(0)
         + _ncps(0)
         + _IPSEC,

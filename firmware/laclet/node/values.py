@@ -7,12 +7,13 @@ _MAX_USERS = 10000
 _MAX_SAID = 40  # characters of a wrong value that are repeated
 _MAX_GUESSED = 32  # characters of a name that is looked for among the known ones
 
-LIST_KINDS = ("texts", "choices", "refs", "ipv4s", "cidrs", "hosts")
+LIST_KINDS = ("circuits", "texts", "choices", "refs", "ipv4s", "cidrs", "hosts")
 
 _IPV4_MEND = 'write it like "192.0.2.1"'
 _IP_MEND = 'write it like "192.0.2.1" or "2001:db8::1"'
 _POOL_MEND = 'write it like "192.0.2.10-192.0.2.99"'
 _CIDR_MEND = 'write it like "192.0.2.0/24"'
+_CIRCUIT_MEND = 'write it like "fr:eth1:100", "aal5:eth1:0.100", "atm:0.0.100", "x25:4711" or "xot:192.0.2.1/4711"'
 _HOST_MEND = 'write it like "lns.example.net", "192.0.2.1:1701" or "[2001:db8::1]:1701"'
 
 
@@ -210,6 +211,14 @@ def _proposals(value, limits):
     return value
 
 
+def _circuit(value, limits):
+    from ..carrier.circuit import parse
+
+    if parse(_string(value, _CIRCUIT_MEND)) is None:
+        raise Wrong(said(value) + " is no circuit", _CIRCUIT_MEND)
+    return value
+
+
 _CHECKS = {
     "bool": _bool,
     "int": _int,
@@ -228,6 +237,8 @@ _CHECKS = {
     "cidrs": _cidr,
     "hosts": _host,
     "proposals": _proposals,
+    "circuit": _circuit,
+    "circuits": _circuit,
 }
 
 

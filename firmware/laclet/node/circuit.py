@@ -1,0 +1,47 @@
+"""Tunnels over frame relay, ATM and X.25: a dialer whose LNS is at the far end of a circuit."""
+
+from ..carrier.circuit import address, parse
+from ..l2tp.endpoint import Endpoint
+from .dialer import CONNECTING, Dialer
+
+
+def circuit_endpoint(node, owner, text, accept=None):
+    """An Endpoint over the circuit of a checked configuration; ``owner`` is told what becomes of it. Raises OSError."""
+    endpoint = Endpoint(node.shell.random, accept, node.timers, node.events, node.settle)
+    endpoint.carrier = node.shell.open_circuit(endpoint, parse(text), accept is not None, node.events)
+    endpoint.carrier.owner = owner
+    node.keep(endpoint)
+    return endpoint
+
+
+class CircuitDialer(Dialer):
+    """A dialer of a tunnel with ``circuit``: there are no names to be asked for, and one address."""
+
+    def __init__(self, node, name, config):
+        Dialer.__init__(self, node, name, config)
+        self._endpoint = None
+
+    def start(self, now):
+        """Dial."""
+        self._open(address(parse(self.config["circuit"])), now)
+
+    def where(self, addr):
+        """The circuit, for people."""
+        return self.config["circuit"]
+
+    def connect(self, addr, now):
+        """Open the tunnel on the circuit."""
+        if self._endpoint is None:
+            self._endpoint = circuit_endpoint(self.node, self, self.config["circuit"])
+        self.open_tunnel(self._endpoint, now)
+
+    def on_event(self, name, source, detail, now):
+        """x25-up, x25-down of X.25; tunnel-up, tunnel-down."""
+        if name == "x25-up":
+            self.node.log("info", self.component, "X.25 call connected")
+        elif name != "x25-down":
+            Dialer.on_event(self, name, source, detail, now)
+        elif self.tunnel is not None and self.state == CONNECTING:
+            self.tunnel.cut(detail[1], now)
+        else:
+            self.node.fault(self.component, detail[1])  # what L2TP sends next calls again
