@@ -36,9 +36,9 @@ CIRCUITS = ["fr:eth0:100", "fr:eth0:123456", "aal5:eth0:0.100", "aal5:eth0:1.32:
 
 @pytest.mark.parametrize("circuit", CIRCUITS)
 def test_between_two_of_ours(here, far, circuit):
-    with Laclet(far, *lns(circuit.format("0.0.0.0"))) as server:
-        with Laclet(here, *client(circuit.format(far.address))) as service:
-            _, own, peer = service.up()
-            server.up()
-            assert_passes(here, own, far, peer)
-            assert service.faults() == []
+    server = Laclet(far, *lns(circuit.format("0.0.0.0")))
+    with server, Laclet(here, *client(circuit.format(far.address))) as service:
+        _, own, peer = service.up()
+        server.up()
+        assert_passes(here, own, far, peer)
+        assert service.faults() == []
