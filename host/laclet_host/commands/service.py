@@ -1,0 +1,148 @@
+"""Services on this machine: run one, and talk to those that run."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ..ui import CONFIG_INVALID, FAILURE, fail, print_json, report
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the service.  [default: that of the file]")
+@click.option("--log-level", type=click.Choice(["error", "warning", "info", "debug"]), help="Instead of log.level.")
+@click.option("--log-json", is_flag=True, help="One JSON object a line, as log.json does.")
+def run(file: Path, name: str | None, log_level: str | None, log_json: bool) -> None:
+    """Bring up what FILE (TOML) describes, and stay in the foreground.
+
+    Exit codes are those of pppd: 0 stopped by "laclet stop", 5 by a signal, 7 nothing could be opened, 8 no connection,
+    10 negotiation failed, 16 hung up, 19 authentication failed. 3: the configuration is not valid.
+    """
+    from ..config import load
+
+    def read():
+        loaded = load(file)
+        if not loaded.errors:
+            log = loaded.config["log"]
+            log.update(level=log_level or log["level"], json=log_json or log["json"])
+        return loaded
+
+    def reread():
+        loaded = read()
+        return loaded.config, [str(finding) for finding in loaded.errors]
+
+    loaded = read()
+    report(loaded)
+    if loaded.errors:
+        sys.exit(CONFIG_INVALID)
+    serve(name or file.stem, loaded.config, sys.stderr, reread)
+
+
+def serve(name: str, checked: dict, stream, load=None) -> None:
+    """Run a service in the foreground until it ends, and exit with its code."""
+    if sys.platform != "linux":
+        fail("services run on Linux only")
+    from laclet_linux.log import Log
+    from laclet_linux.service import Service
+
+    log = checked["log"]
+    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream), load).run())
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: service name to its status.")
+def status(name: str | None, as_json: bool) -> None:
+    """Show running services, or the one called NAME."""
+    from laclet_linux.control import running
+
+    found = {}
+    for each in [name] if name else running():
+        try:
+            found[each] = _ask(each, {"do": "status"})["status"]
+        except OSError as error:
+            if name:
+                fail(f"{name}: {_absent(error)}")
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        fail("no service is running")
+    from ..screen import show
+
+    click.echo(show(found))
+
+
+@click.command()
+@click.argument("service")
+@click.argument("tunnel", required=False)
+def up(service: str, tunnel: str | None) -> None:
+    """Dial TUNNEL of a running SERVICE again, or all of its tunnels."""
+    _command(service, {"do": "up", "name": tunnel})
+
+
+@click.command()
+@click.argument("service")
+@click.argument("tunnel", required=False)
+def down(service: str, tunnel: str | None) -> None:
+    """Close TUNNEL of a running SERVICE, or all of its tunnels, until "laclet up"."""
+    _command(service, {"do": "down", "name": tunnel})
+
+
+@click.command()
+@click.argument("name", required=False)
+def reload(name: str | None) -> None:
+    """Let running services, or the one called NAME, read their files again.
+
+    What has changed is made anew, all else goes on. A file that is wrong changes nothing.
+    """
+    from laclet_linux.control import running
+
+    names = [name] if name else running()
+    if not names:
+        fail("no service is running")
+    failed = False
+    for each in names:
+        try:
+            answer = _ask(each, {"do": "reload"})
+        except OSError as error:
+            answer = {"ok": False, "error": _absent(error)}
+        for line in answer.get("changes", ()) or (["nothing has changed"] if answer["ok"] else ()):
+            click.echo(f"{each}: {line}")
+        if not answer["ok"]:
+            failed = True
+            click.echo(f"laclet: {each}: {answer['error']}", err=True)
+    sys.exit(FAILURE if failed else 0)
+
+
+@click.command()
+@click.argument("service")
+def stop(service: str) -> None:
+    """Let a running SERVICE close everything in order, and end."""
+    _command(service, {"do": "stop"})
+
+
+def _command(service: str, command: dict) -> None:
+    try:
+        answer = _ask(service, command)
+    except OSError as error:
+        fail(f"{service}: {_absent(error)}")
+        return
+    if not answer["ok"]:
+        fail(f"{service}: {answer['error']}")
+
+
+def _ask(service: str, command: dict) -> dict:
+    from laclet_linux.control import ask
+
+    return ask(service, command)
+
+
+def _absent(error: OSError) -> str:
+    """Why a service could not be asked."""
+    if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
+        return "no such service is running"
+    if isinstance(error, PermissionError):
+        return "belongs to somebody else; try as root"
+    return error.strerror or str(error)

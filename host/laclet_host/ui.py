@@ -1,0 +1,35 @@
+"""What all commands share: exit codes, and how they talk to people and to programs."""
+
+import json
+import sys
+from typing import NoReturn
+
+import click
+
+# Exit codes of tools; ``laclet run`` has those of its service besides.
+FAILURE = 1
+CONFIG_INVALID = 3
+DEVICE_ABSENT = 4
+TIMEOUT = 5
+VERIFY_MISMATCH = 6
+AUTHENTICATION = 7
+INTERRUPTED = 130
+
+
+def fail(text: str, code: int = FAILURE) -> NoReturn:
+    """End with one line on stderr."""
+    click.echo(f"laclet: {text}", err=True)
+    sys.exit(code)
+
+
+def print_json(value) -> None:
+    """One line on stdout, for a program."""
+    click.echo(json.dumps(value))
+
+
+def report(loaded) -> None:
+    """What was found in a configuration, on stderr."""
+    for finding in loaded.warnings:
+        click.echo(f"warning: {finding}", err=True)
+    for finding in loaded.errors:
+        click.echo(str(finding), err=True)
