@@ -16,6 +16,7 @@ COMMANDS = {
     "stop": "service",
     "config": "config",
     "lns": "lns",
+    "virtual": "virtual",
 }
 
 
