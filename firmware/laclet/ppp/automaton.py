@@ -126,7 +126,7 @@ class Automaton:
         """Repeat an unanswered Configure-Request at once: only now can the peer have been listening."""
         if self.state in (REQ_SENT, ACK_SENT) and self._request is not None:
             self._restarts = MAX_CONFIGURE + 1
-            self._period = RESTART_FIRST
+            self._period = RESTART_FIRST // 2  # once more soon: a peer that is starting may need a moment yet
             self._scr(now)
 
     def reject(self, now):
