@@ -73,7 +73,7 @@ def _client(lns, here, proxy):
 
 
 def _proxy(lab, lns, here):
-    """A first call to our own LNS, which takes our word for LCP and judges the log-in that came with the call, in ms."""
+    """A first call to our own LNS, which takes our word for LCP and judges the log-in that came with it, in ms."""
     from peers.capture import measure_setup
     from peers.service import Laclet
 
