@@ -1,10 +1,13 @@
 """The ``laclet`` command. Every import that is not needed for ``--help`` waits until its command runs."""
 
+import sys
 from importlib import import_module
 
 import click
 
 from laclet import __version__
+
+from .ui import INTERRUPTED, Trouble, fail
 
 # Command -> its module in ``commands``, in the order of ``--help``.
 COMMANDS = {
@@ -17,6 +20,7 @@ COMMANDS = {
     "config": "config",
     "lns": "lns",
     "virtual": "virtual",
+    "completion": "completion",
 }
 
 
@@ -31,11 +35,30 @@ class _Commands(click.Group):
             return None
         return getattr(import_module("laclet_host.commands." + COMMANDS[cmd_name]), cmd_name)
 
+    def invoke(self, ctx):
+        """A user's mistake ends in one line; only a fault of ours ends in a traceback."""
+        try:
+            return super().invoke(ctx)
+        except Trouble as trouble:
+            fail(str(trouble), trouble.code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)  # the terminal has shown ^C
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            raise  # of our own output, mostly: click ends quietly
+        except OSError as error:
+            words = error.strerror or str(error)
+            fail(f"{error.filename}: {words}" if error.filename else words)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="laclet")
 def main() -> None:
-    """L2TP and PPP at the customer's premises: LAC, LAC client and LNS."""
+    """L2TP and PPP at the customer's premises: LAC, LAC client and LNS.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration not valid, 4 device absent or busy, 5 not in time,
+    6 not what was written, 7 log-in refused, 130 Ctrl-C. Those of "laclet run" are told by its own help.
+    """
 
 
 if __name__ == "__main__":

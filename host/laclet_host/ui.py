@@ -16,6 +16,14 @@ AUTHENTICATION = 7
 INTERRUPTED = 130
 
 
+class Trouble(Exception):
+    """What a user can mend: one line that says what is wrong and what to do; the command ends with ``code``."""
+
+    def __init__(self, text: str, code: int = FAILURE):
+        super().__init__(text)
+        self.code = code
+
+
 def fail(text: str, code: int = FAILURE) -> NoReturn:
     """End with one line on stderr."""
     click.echo(f"laclet: {text}", err=True)

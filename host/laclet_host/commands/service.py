@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ..ui import CONFIG_INVALID, FAILURE, fail, print_json, report
+from .completion import services
 
 
 @click.command()
@@ -51,7 +52,7 @@ def serve(name: str, checked: dict, stream, load=None) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=services)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: service name to its status.")
 def status(name: str | None, as_json: bool) -> None:
     """Show running services, or the one called NAME."""
@@ -75,7 +76,7 @@ def status(name: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=services)
 @click.argument("tunnel", required=False)
 def up(service: str, tunnel: str | None) -> None:
     """Dial TUNNEL of a running SERVICE again, or all of its tunnels."""
@@ -83,7 +84,7 @@ def up(service: str, tunnel: str | None) -> None:
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=services)
 @click.argument("tunnel", required=False)
 def down(service: str, tunnel: str | None) -> None:
     """Close TUNNEL of a running SERVICE, or all of its tunnels, until "laclet up"."""
@@ -91,7 +92,7 @@ def down(service: str, tunnel: str | None) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=services)
 def reload(name: str | None) -> None:
     """Let running services, or the one called NAME, read their files again.
 
@@ -117,7 +118,7 @@ def reload(name: str | None) -> None:
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=services)
 def stop(service: str) -> None:
     """Let a running SERVICE close everything in order, and end."""
     _command(service, {"do": "stop"})
