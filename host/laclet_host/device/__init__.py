@@ -1,0 +1,1 @@
+"""Devices at a port: found, opened, asked, flashed, and given their files."""

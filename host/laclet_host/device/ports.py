@@ -1,0 +1,128 @@
+"""Serial ports by any name people have for them, opened with failures that say what to do."""
+
+import errno
+import os
+from pathlib import Path
+
+import serial
+
+from ..holders import busy
+from ..ui import DEVICE_ABSENT, TIMEOUT
+
+BAUD = 115200  # of a board's console; USB ports of boards do not care
+SLICE = 0.05  # s; the longest that a read of a port blocks
+
+
+class DeviceError(Exception):
+    """One line for people, with a way forward; ``code`` is the exit code."""
+
+    code = DEVICE_ABSENT
+
+
+class Absent(DeviceError):
+    """There is no such port, or it has gone."""
+
+
+class Busy(DeviceError):
+    """Another program has the port, or we may not open it."""
+
+
+class Mute(DeviceError):
+    """The port is there, and nothing answers."""
+
+    code = TIMEOUT
+
+
+class WrongDevice(DeviceError):
+    """Something answers, but not what was asked for."""
+
+
+def address(name: str) -> str:
+    """What to open for ``name``: a path, a pyserial URL, ``id:SERIAL`` of USB, or the name of a virtual board.
+
+    Raises ``Absent``.
+    """
+    if "://" in name or os.path.exists(name):
+        return name
+    if name.startswith("id:"):
+        from serial.tools import list_ports
+
+        for port in list_ports.comports():
+            if port.serial_number == name[3:]:
+                return port.device
+        raise Absent(f"no USB device has the serial number {name[3:]}; laclet devices lists what there is")
+    if os.name == "posix":
+        from ..board.known import known
+
+        board = known().get(name)
+        if board is not None:
+            return board["port"]
+        if "/" not in name:
+            raise Absent(f"no virtual board called {name} is running, and no such port is there; see laclet devices")
+        raise Absent(f"{name}: there is no such port; is it plugged in? laclet devices lists what there is")
+    return name  # COM3 is no path
+
+
+def is_local(port: str) -> bool:
+    """True for a device of this machine: others can hold it."""
+    return "://" not in port
+
+
+def open_port(name: str, baud: int = BAUD) -> serial.SerialBase:
+    """The port, open and ours alone; its reads return after ``SLICE``. Raises ``DeviceError``."""
+    port = address(name)
+    if is_local(port) and _held(port):
+        raise Busy(busy(port))
+    try:
+        return _open(port, baud)
+    except ValueError as error:  # pyserial's word on a URL
+        raise Absent(f"{port}: is no address of a port: {error}") from None
+    except (serial.SerialException, OSError) as error:
+        raise _why(port, error) from None
+
+
+def _held(port: str) -> bool:
+    """True when another program has it open: most do not lock it."""
+    from ..holders import holders
+
+    return bool(holders(port))
+
+
+def _open(port: str, baud: int) -> serial.SerialBase:
+    line = serial.serial_for_url(port, baudrate=baud, timeout=SLICE, do_not_open=True)
+    if is_local(port) and os.name == "posix":
+        line.exclusive = True
+    line.open()
+    return line
+
+
+def _why(port: str, error: OSError) -> DeviceError:
+    if not is_local(port):
+        return Absent(f"{port}: {error.strerror or error}; is the far end running?")
+    if not os.path.exists(port) and os.name == "posix":
+        return Absent(f"{port}: there is no such port; is it plugged in? laclet devices lists what there is")
+    number = error.errno if error.errno is not None else _number(error)
+    if number in (errno.EACCES, errno.EPERM):
+        if os.name != "posix":  # on Windows that is how a port says that it is taken
+            return Busy(busy(port))
+        return Busy(f"{port}: you may not open it; join its group: sudo usermod -aG {_group(port)} $USER, log in again")
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return Busy(busy(port))
+    if number == errno.ENOTTY:
+        return Absent(f"{port}: is no serial port; laclet devices lists what there is")
+    return Absent(f"{port}: {error.strerror or error}; plug it in again")
+
+
+def _number(error: OSError) -> int | None:
+    """The errno that pyserial has only in words."""
+    for number in (errno.EACCES, errno.EBUSY, errno.EAGAIN, errno.ENOTTY):
+        if os.strerror(number) in str(error) or f"[Errno {number}]" in str(error):
+            return number
+    return None
+
+
+def _group(port: str) -> str:
+    try:
+        return Path(port).group()
+    except (KeyError, OSError, NotImplementedError):
+        return "dialout"
