@@ -9,6 +9,9 @@ from ..wire import ip
 
 MAX_PACKET = 1500  # bytes of a packet we make
 MAX_PINGS = 16  # unanswered at one time; more are refused
+MAX_SOCKETS = 16  # open at one time
+_EPHEMERAL = 49152  # first of the ports that a socket without one takes (RFC 6335)
+_PORTS = 16384
 PING_TIMEOUT = 5000  # ms until an Echo-Request counts as lost
 
 
@@ -27,6 +30,7 @@ class Host(Port):
         self.echoed = 0  # Echo-Requests answered
         self._tx = frame_buffer(MAX_PACKET)
         self._identification = 0
+        self._port = _EPHEMERAL  # the last one given to a socket
         self._sequence = 0
         self._pings = []  # (sequence, address, sent at), oldest first
 
@@ -129,8 +133,41 @@ class Host(Port):
         ip.put16(tx, at + 2, ip.checksum(tx, at, end))
         self._pings.append((self._sequence, bytes(address), now))
         self.event("timer")
-        self._send(ip.ICMP, address, end, now)
+        self._identification = (self._identification + 1) & 0xFFFF
+        ip.write_header(tx, HEADROOM, end - HEADROOM, ip.ICMP, self.address, address, self._identification)
+        self.link.send_ip(tx, HEADROOM, end, now)
         return self._sequence
+
+    def open_udp(self, handler, port=0):
+        """A Socket at this UDP port, 0 for a free one; raises OSError when there is none.
+
+        ``handler(buf, start, end, address, port, now)`` hears its datagrams; address is four bytes.
+        """
+        if len(self.udp) >= MAX_SOCKETS:
+            raise OSError("too many sockets")
+        for _ in range(MAX_SOCKETS + 1) if not port else ():
+            self._port = _EPHEMERAL + (self._port - _EPHEMERAL + 1) % _PORTS
+            if self._port not in self.udp:
+                port = self._port
+                break
+        if port in self.udp:
+            raise OSError("the port is taken")
+        self.udp[port] = handler
+        return Socket(self, port)
+
+    def send_in_place(self, source_port, address, port, buf, start, end, checked, now):
+        """Send ``buf[start:end]`` as a datagram; its headers go into the headroom. ``checked``: with a checksum."""
+        at = start - ip.UDP_HEADER
+        ip.put16(buf, at, source_port)
+        ip.put16(buf, at + 2, port)
+        ip.put16(buf, at + 4, end - at)
+        ip.put16(buf, at + 6, 0)
+        start = at - ip.HEADER
+        self._identification = (self._identification + 1) & 0xFFFF
+        ip.write_header(buf, start, end - start, ip.UDP, self.address, address, self._identification)
+        if checked:
+            ip.put16(buf, at + 6, ip.udp_checksum(buf, start, end))
+        self.link.send_ip(buf, start, end, now)
 
     def send_udp(self, source_port, address, port, data, now):
         """Send a datagram of up to 1472 bytes; False when it is longer."""
@@ -138,23 +175,9 @@ class Host(Port):
         end = at + ip.UDP_HEADER + len(data)
         if end > HEADROOM + MAX_PACKET:
             return False
-        tx = self._tx
-        ip.put16(tx, at, source_port)
-        ip.put16(tx, at + 2, port)
-        ip.put16(tx, at + 4, end - at)
-        ip.put16(tx, at + 6, 0)
-        tx[at + ip.UDP_HEADER : end] = data
-        self._send(ip.UDP, address, end, now)
+        self._tx[at + ip.UDP_HEADER : end] = data
+        self.send_in_place(source_port, address, port, self._tx, at + ip.UDP_HEADER, end, True, now)
         return True
-
-    def _send(self, protocol, address, end, now):
-        tx = self._tx
-        self._identification = (self._identification + 1) & 0xFFFF
-        length = end - HEADROOM
-        ip.write_header(tx, HEADROOM, length, protocol, self.address, address, self._identification)
-        if protocol == ip.UDP:
-            ip.put16(tx, HEADROOM + ip.HEADER + 6, ip.udp_checksum(tx, HEADROOM, end))
-        self.link.send_ip(tx, HEADROOM, end, now)
 
     # -- time ---------------------------------------------------------------------------------------
 
@@ -167,3 +190,19 @@ class Host(Port):
         while self._pings and ticks.due(self.poll_at(), now):
             ping = self._pings.pop(0)
             self.event("lost", (ping[1], ping[0]))
+
+
+class Socket:
+    """UDP at one port of a Host."""
+
+    def __init__(self, host, port):
+        self.host = host
+        self.port = port
+
+    def send(self, data, address, port, now):
+        """Send a datagram of up to 1472 bytes to an address of four bytes; False when it is longer."""
+        return self.host.send_udp(self.port, address, port, data, now)
+
+    def close(self):
+        """Give the port back."""
+        self.host.udp.pop(self.port, None)
