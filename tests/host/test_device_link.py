@@ -15,7 +15,11 @@ from laclet_host.device.link import Link, Refused
 from laclet_host.device.ports import Absent, Busy, Mute, WrongDevice, address, open_port
 from laclet_host.ui import DEVICE_ABSENT, TIMEOUT
 
-CONFIG = {"tunnel": {"lns": {"server": "127.0.0.1:9", "redial": False, "max_retries": 1}}, "log": {"level": "info"}}
+CONFIG = {
+    "tunnel": {"lns": {"server": "127.0.0.1:9"}},
+    "line": {"uart": {"device": "1"}},
+    "call": {"uart": {"tunnel": "lns", "line": "uart"}},
+}
 
 
 @pytest.fixture
