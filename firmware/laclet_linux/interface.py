@@ -15,6 +15,9 @@ class EchoInterface(Host):
     def up6(self, settings, now):
         """IPv6 is up: nobody answers there."""
 
+    def count(self):
+        """The session has counted everything itself."""
+
     def down(self):
         """The link is down."""
         self.address = bytes(4)
@@ -40,6 +43,9 @@ class NoInterface:
 
     def up6(self, settings, now):
         """Nor for IPv6."""
+
+    def count(self):
+        """There is nothing to count."""
 
     def down(self):
         """Nothing to take back."""

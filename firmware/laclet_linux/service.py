@@ -13,12 +13,13 @@ from . import keys, udp, xfrm
 from .control import Control
 from .hooks import Hooks
 from .interface import EchoInterface, NoInterface
+from .ipconfig import IpConfig
 from .loop import Loop, now_ms
 from .metrics import Metrics, page
 from .notify import Notify
+from .plane.choose import ChosenInterface
 from .plane.tun import open_tun
 from .tty import Tty
-from .tun import TunInterface
 
 # Exit codes, with the numbers and meanings of pppd's.
 OK = 0  # stopped by the control socket
@@ -68,7 +69,7 @@ class Service:
         self._routes = None
         self._names = None
         self._wires = {}  # SerialLine -> Tty
-        self._interfaces = []  # of calls, while the node is being made; from then on they are the node's
+        self._interfaces = set()  # those in the kernel
         self._started = time.monotonic()
         self._exit = OK
         self._stopping = False
@@ -99,7 +100,7 @@ class Service:
         try:
             self.node = self._make_node()
         except OSError as error:
-            for each in self._interfaces:
+            for each in list(self._interfaces):
                 each.close()
             self._cannot(fault.INTERFACE, _words(error), "it takes root, or CAP_NET_ADMIN and /dev/net/tun")
             return False
@@ -190,14 +191,15 @@ class Service:
         try:
             routes, names = self._tun_tools()
             hooks = self._hooks.of_call(self._ipparam(options), link)
-            interface = TunInterface(self._loop, options, link, routes, names, self._say("interface"), hooks)
+            say = self._say("interface")
+            config = IpConfig(options, routes, names, say, hooks)
+            interface = ChosenInterface(self._loop, options, link, config, say, self._interfaces.discard)
         except OSError as error:
             if self.node is None:  # of a call in the configuration: there is no service without it
                 raise
             who = "the caller is sent away: " if self._ipparam(options) == "lns" else ""
             return NoInterface(fault.Fault(fault.INTERFACE, who + _words(error)))
-        if self.node is None:
-            self._interfaces.append(interface)
+        self._interfaces.add(interface)
         return interface
 
     def _ipparam(self, options):
@@ -342,6 +344,8 @@ class Service:
 
     def status(self):
         """What ``laclet status`` shows: plain values, no secrets; times in seconds."""
+        for each in self._interfaces:
+            each.count()
         status = self.node.status()
         for name, call in self.node.calls.items():
             status["calls"][name].pop("since", None)  # a tick of the core's clock says nothing outside
@@ -355,7 +359,7 @@ class Service:
         status["pid"] = os.getpid()
         status["uptime"] = round(time.monotonic() - self._started, 1)
         status["sockets"] = [
-            {"local": list(endpoint.carrier.local[:2]), "drops": endpoint.carrier.drops}
+            {"local": list(endpoint.carrier.local[:2]), "drops": _carrier_drops(endpoint.carrier)}
             for endpoint in self.node.endpoints()
         ]
         return status
@@ -386,7 +390,13 @@ def _interface_status(interface):
         return {}
     since = interface.since
     up_for = round(time.monotonic() - since, 1) if since is not None else None
-    return {"interface": interface.name, "up_for": up_for, "drops": interface.drops}
+    plane = getattr(interface, "plane", None)
+    return {"interface": interface.name, "plane": plane, "up_for": up_for, "drops": interface.drops}
+
+
+def _carrier_drops(carrier):
+    """What a carrier has dropped, and what moves packets for it."""
+    return carrier.all_drops() if hasattr(carrier, "all_drops") else carrier.drops
 
 
 def _gave_up(call):

@@ -1,95 +1,83 @@
-"""TUN interfaces above PPP links: addresses, MTU and routes while the link is up, and nothing left when it is down."""
+"""TUN interfaces above PPP links. Packets go one by one through the core, or many at a time by a Mover."""
 
+import errno
 import os
-import socket
-import time
 
 from laclet.fault import INTERFACE, Fault
 from laclet.port import HEADROOM, frame_buffer
-from laclet.wire.address import ipv4_bytes, ipv4_text
 
 from .loop import READ
-from .plane.tun import open_tun
+from .plane.headers import finish_checksum
+from .plane.tun import NEEDS_CSUM, VNET, open_tun
 
 _SIZE = 65535  # no packet of the kernel is longer
 _BATCH = 64  # packets read before others get their turn
+_NO_OFFLOAD = bytes(VNET.size)
 
 
 class TunInterface:
-    """A TUN interface joined to ``link``. ``options``: a checked section [call.NAME]; [lns] has no routes.
+    """A TUN interface joined to ``link``. ``options``: a checked section [call.NAME] or [lns]; ``config``: an IpConfig.
 
-    ``routes`` is the shell's RouteTable, ``names`` its NameServers; ``log(level, text)``; ``hooks`` a CallHooks, or
-    None. Raises OSError when the interface cannot be made.
+    Raises OSError when the interface cannot be made. It is there from the beginning until ``close``, up or down.
     """
 
-    def __init__(self, loop, options, link, routes, names, log, hooks=None):
+    def __init__(self, loop, options, link, config, log):
         self.drops = {}
         self._loop = loop
-        self._options = options
         self._link = link
-        self._routes = routes
-        self._names = names
+        self._config = config
         self._log = log
-        self._hooks = hooks
-        self._counted = (0, 0)  # bytes before it came up
-        self._pinned = []  # addresses of LNSes, while they have routes of their own
-        self.since = None  # when it came up, on the monotonic clock in seconds
+        self._carried = None  # what a Mover does for us, while it does
         self._buf = frame_buffer(_SIZE)
-        self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
-        self._tun = open_tun(options.get("ifname") or "laclet%d", False)
+        self._tun = open_tun(options.get("ifname") or "laclet%d")
+        self._tun.offload(False)
+        self._extra = VNET.size if self._tun.vnet else 0
+        self._room = [memoryview(self._buf)[HEADROOM - self._extra : HEADROOM + _SIZE]]
         self.name = self._tun.name
-        routes.quiet6(self.name)
-        self._index = routes.index(self.name)
+        config.quiet6(self.name)
         loop.watch(self._tun.fd, self._on_ready, READ)
+
+    @property
+    def since(self):
+        """When the link came up, on the monotonic clock in seconds, or None."""
+        return self._config.since
+
+    @property
+    def gone(self):
+        """True when somebody has deleted the interface."""
+        return self._tun.fd < 0
 
     def receive_ip(self, buf, start, end, now):
         """A packet that came out of the link."""
+        packet = memoryview(buf)[start:end]
         try:
-            os.write(self._tun.fd, memoryview(buf)[start:end])
+            if self._extra:
+                os.writev(self._tun.fd, (_NO_OFFLOAD, packet))
+            else:
+                os.write(self._tun.fd, packet)
         except OSError as error:
             self._drop("interface: " + (error.strerror or "error"))
 
-    def up(self, settings, peer, now):
-        """The link is up: ``settings`` has ``local``, ``remote``, ``dns`` (bytes) and ``mtu``; ``peer`` is the LNS.
-
-        ``others`` in ``settings`` are the LNSes of the other links of a bundle.
-
-        Returns None; or the Fault of a configuration that the kernel refuses, undone, for the link to be closed with.
-        """
+    def up(self, settings, peer, now, mover=None):
+        """The link is up, see IpConfig.up(). ``mover`` (a Mover) takes the packets as soon as it can."""
         self.down()
-        self.since = time.monotonic()
-        try:
-            self._configure(settings, peer)
-            if self._hooks is not None:
-                self._counted = self._routes.counters(self._index)
-                self._hooks.up(self.name, settings)
-        except OSError as error:
-            self.down()
-            return Fault(INTERFACE, f"{self.name}: {error.strerror}")
-        return None
+        fault = self._config.up(self.name, settings, peer)
+        if fault is None and mover is not None:
+            self._carried = mover.carry(self._link, self._tun, settings, self)
+        return fault
 
     def up6(self, settings, now):
-        """IPv6 is up as well, after IPv4: ``local`` and ``remote`` are link-local addresses of 16 bytes."""
-        try:
-            self._routes.up6(self._index, self.name, socket.inet_ntop(socket.AF_INET6, settings["local"]))
-        except OSError as error:
-            self._log("warning", f"{self.name}: no IPv6: {error.strerror}")
+        """IPv6 is up as well."""
+        self._config.up6(settings)
+        if self._carried is not None:
+            self._carried.up6(settings)
 
     def down(self):
         """The link is down: take everything back."""
-        if self.since is None:
-            return
-        seconds = int(time.monotonic() - self.since)
-        self.since = None
-        self._names.clear(self.name)
-        if self._hooks is not None:
-            self._tell_hooks(seconds)
-        for undo, argument in [(self._routes.down, self._index)] + [(self._routes.unpin, lns) for lns in self._pinned]:
-            try:
-                undo(argument)
-            except OSError as error:
-                self._log("warning", f"{self.name}: {error.strerror}")
-        self._pinned = []
+        if self._carried is not None:
+            carried, self._carried = self._carried, None
+            carried.end()
+        self._config.down()
 
     def close(self):
         """Take everything back; the interface goes."""
@@ -98,64 +86,62 @@ class TunInterface:
             self._loop.unwatch(self._tun.fd)
             self._tun.close()
 
-    def _configure(self, settings, peer):
-        options = self._options
-        local, remote = ipv4_text(settings["local"]), ipv4_text(settings["remote"])
-        peers = [addr[0] for addr in (peer, *settings.get("others", ())) if len(addr) == 2]
-        for lns in peers:
-            if lns == remote or self._takes(lns):
-                self._say(self._routes.pin(lns))
-                self._pinned.append(lns)
-        # An LNS that calls its end of the link by its public address must not be looked for inside the tunnel.
-        self._routes.up(self._index, local, None if remote in peers else remote, settings["mtu"])
-        if options.get("default_route") and not self._routes.add_default(self._index, options["metric"]):
-            self._say("the other default route stays, behind ours")
-        for network in options.get("routes", ()):
-            self._routes.add(network, self._index, options["metric"])
-        if options.get("use_peer_dns") and settings["dns"]:
-            self._names.set(self.name, [ipv4_text(server) for server in settings["dns"]])
+    def count(self):
+        """Bring the counters of the session up to date."""
+        if self._carried is not None:
+            self._carried.count(self.drops)
 
-    def _takes(self, address):
-        """True when the routes into the link would take ``address`` along."""
-        options = self._options
-        return options.get("default_route") or any(_holds(network, address) for network in options.get("routes", ()))
+    # -- for a Mover ----------------------------------------------------------------------------------------
 
-    def _tell_hooks(self, seconds):
-        sent, received = self._counted
-        try:
-            now_sent, now_received = self._routes.counters(self._index)
-        except OSError as error:
-            self._log("warning", f"{self.name}: {error.strerror}")
-            now_sent, now_received = self._counted
-        self._hooks.down(seconds, now_sent - sent, now_received - received)
+    def lend(self):
+        """The packets are moved by somebody else from now on."""
+        self._loop.unwatch(self._tun.fd)
+        self._tun.offload(True)
 
-    def _say(self, text):
-        if text:
-            self._log("info", f"{self.name}: {text}")
+    def take_back(self):
+        """They are moved one by one again."""
+        self._tun.offload(False)
+        self._loop.watch(self._tun.fd, self._on_ready, READ)
+
+    def lost(self, now):
+        """Somebody has deleted the interface."""
+        fault = Fault(INTERFACE, f"{self.name} was deleted")
+        self.close()
+        self._link.fail(fault, now)
+
+    # -- one by one -----------------------------------------------------------------------------------------
 
     def _on_ready(self, events, now):
         tun = self._tun
         room = self._room
         buf = self._buf
+        extra = self._extra
         send_ip = self._link.send_ip
         for _ in range(_BATCH):
             try:
-                size = os.readv(tun.fd, room)
+                size = os.readv(tun.fd, room) - extra
             except BlockingIOError:
                 return
             except OSError as error:
                 self._drop("interface: " + (error.strerror or "error"))
+                if error.errno == errno.EBADFD:
+                    self.lost(now)
                 return
+            if extra and (buf[HEADROOM - extra] or buf[HEADROOM - extra + 1]) and not self._finished(size):
+                continue
             send_ip(buf, HEADROOM, HEADROOM + size, now)
-            if tun.fd < 0:
+            if tun.fd < 0 or self._carried is not None:
                 return
+
+    def _finished(self, size):
+        """Do what the kernel has left to do, in a packet from the time when that was agreed; False: too much."""
+        flags, kind, _, _, start, offset = VNET.unpack_from(self._buf, HEADROOM - self._extra)
+        if kind or start + offset + 2 > size:
+            self._drop("super-packet left over")
+            return False
+        if flags & NEEDS_CSUM:
+            finish_checksum(self._buf, HEADROOM + start, HEADROOM + size, offset)
+        return True
 
     def _drop(self, reason):
         self.drops[reason] = self.drops.get(reason, 0) + 1
-
-
-def _holds(network, address):
-    """True when ``network`` ("192.0.2.0/24") holds ``address``."""
-    base, _, bits = network.partition("/")
-    shift = 32 - int(bits)
-    return int.from_bytes(ipv4_bytes(base), "big") >> shift == int.from_bytes(ipv4_bytes(address), "big") >> shift

@@ -47,12 +47,15 @@ class UdpCarrier:
         self._refused = {}  # addr -> errno
         self._buf = frame_buffer(_SIZE)
         self._room = memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]
-        self._sock = _bound(address, port, peer)
-        self.local = self._sock.getsockname()
-        loop.watch(self._sock.fileno(), self._on_ready)
+        self._mover = None
+        self.sock = _bound(address, port, peer)
+        self.local = self.sock.getsockname()
+        loop.watch(self.sock.fileno(), self._on_ready)
 
     def send(self, buf, start, end, addr):
         """Send ``buf[start:end]`` to ``addr``. What the kernel does not take is lost and counted."""
+        if self._mover is not None:
+            self._mover.number(buf, start, addr)
         packet = memoryview(buf)[start:end]
         code = self._try(packet, addr)
         if code == errno.ECONNREFUSED:  # an earlier datagram's, perhaps to somebody else: this one was not sent
@@ -68,7 +71,7 @@ class UdpCarrier:
 
     def source(self, addr):
         """Our own address and port as ``addr`` would see them without a NAT, or None without a route."""
-        with socket.socket(self._sock.family, socket.SOCK_DGRAM) as probe:
+        with socket.socket(self.sock.family, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind((self.local[0], 0))
                 probe.connect(addr)
@@ -76,28 +79,46 @@ class UdpCarrier:
                 return None
             return probe.getsockname()[0], self.local[1]
 
+    def mover(self):
+        """The userspace plane of this socket, begun when first asked for; it has the socket from then on."""
+        if self._mover is None:
+            from .plane.mover import Mover
+
+            self._mover = Mover(self._loop, self, self._endpoint)
+        return self._mover
+
+    def all_drops(self):
+        """What was neither sent nor handed on, by reason."""
+        drops = dict(self.drops)
+        for reason, count in (self._mover.drops() if self._mover is not None else {}).items():
+            drops[reason] = drops.get(reason, 0) + count
+        return drops
+
     def take_esp(self):
         """Let the kernel take ESP from this socket (RFC 3948); IKE behind its marker still comes to us."""
-        self._sock.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _UDP_ENCAP_ESPINUDP)
+        self.sock.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _UDP_ENCAP_ESPINUDP)
 
     def close(self):
         """Close the socket."""
-        if self._sock.fileno() >= 0:
-            self._loop.unwatch(self._sock.fileno())
-            self._sock.close()
+        if self._mover is not None:
+            self._mover.close()
+            self._mover = None
+        if self.sock.fileno() >= 0:
+            self._loop.unwatch(self.sock.fileno())
+            self.sock.close()
 
     def _try(self, packet, addr):
         """Send; 0 or an error number."""
         try:
-            self._sock.sendto(packet, addr)
+            self.sock.sendto(packet, addr)
         except OSError as error:
             return error.errno or errno.EIO
         return 0
 
     def _on_ready(self, events, now):
         if events & ERROR:
-            self._read_errors()
-        sock = self._sock
+            self.read_errors()
+        sock = self.sock
         room = self._room
         buf = self._buf
         receive = self._endpoint.receive
@@ -112,11 +133,11 @@ class UdpCarrier:
                 continue  # an ICMP error in the place of a datagram; the error queue names it
             receive(buf, HEADROOM, HEADROOM + size, addr, now)
 
-    def _read_errors(self):
+    def read_errors(self):
         """Empty the error queue: ICMP messages, each with the address that its datagram was for."""
         for _ in range(_BATCH):
             try:
-                _, ancillary, _, addr = self._sock.recvmsg(0, 512, _MSG_ERRQUEUE)
+                _, ancillary, _, addr = self.sock.recvmsg(0, 512, _MSG_ERRQUEUE)
             except OSError:
                 return
             for _, kind, data in ancillary:

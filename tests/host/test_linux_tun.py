@@ -11,13 +11,21 @@ from linuxns import in_namespace
 
 from laclet.port import HEADROOM
 from laclet_linux import names as names_module
+from laclet_linux.ipconfig import IpConfig
 from laclet_linux.names import NameServers
+from laclet_linux.plane.choose import ChosenInterface
 from laclet_linux.routes import PROTOCOL, RouteTable
-from laclet_linux.tun import TunInterface
 
 LNS = ("198.51.100.7", 1701)
 SETTINGS = {"local": bytes((10, 0, 0, 2)), "remote": bytes((10, 0, 0, 1)), "dns": [bytes((10, 0, 0, 53))], "mtu": 1400}
-OPTIONS = {"ifname": None, "default_route": False, "metric": 0, "routes": [], "use_peer_dns": False}
+OPTIONS = {
+    "data_plane": "stream",
+    "ifname": None,
+    "default_route": False,
+    "metric": 0,
+    "routes": [],
+    "use_peer_dns": False,
+}
 
 
 def ip(*words):
@@ -71,7 +79,9 @@ class World:
         self.log.append((level, text))
 
     def tun(self, link=None, **options):
-        return TunInterface(self.loop, {**OPTIONS, **options}, link or Link(), self.routes, self.names, self.note)
+        options = {**OPTIONS, **options}
+        config = IpConfig(options, self.routes, self.names, self.note)
+        return ChosenInterface(self.loop, options, link or Link(), config, self.note)
 
     def end(self, *interfaces):
         """Close all, and look whether anything is left."""

@@ -64,6 +64,20 @@ def _ncps(flags):
     )
 
 
+# Linux alone has several ways for packets.
+def _planes(flags):
+    return (
+        (
+            "data_plane",
+            "choice",
+            ("auto", "kernel", "tun", "stream"),
+            "auto",
+            flags | LINUX,
+            "Who moves packets: the kernel; tun, many at a time; stream, one by one; auto: the first that can.",
+        ),
+    )
+
+
 def _extras(flags):
     return (
         ("identification", "text", (1, 128), None, flags, "What we call ourselves in LCP (RFC 1570)."),
@@ -250,6 +264,7 @@ SECTIONS = (
             ),
         )
         + (("callback", "bool", None, False, PPP, "Let the LNS say in LCP that it will call back."),)
+        + _planes(PPP)
         + _extras(PPP)
         + _multilink(PPP)
         + _ncps(PPP),
@@ -296,6 +311,7 @@ SECTIONS = (
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
         )
+        + _planes(0)
         + _extras(0)
         + _multilink(0)
         + _ncps(0)

@@ -14,6 +14,7 @@ class Circuit:
     ``tunnel``, ``session``: our ids; ``peer_tunnel``, ``peer_session``: the peer's. ``addr``: where the peer is, or
     None on a connected socket. ``mss``: the largest TCP segment over IPv4, 0 to leave SYNs alone. ``local``: addresses
     (bytes) of this host on the interface: TCP data for them are verified by its own TCP, all others by the plane.
+    ``ipv6`` False: its packets are the core's to refuse, until ``pass_ipv6``.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Circuit:
         compress_protocol=False,
         mss=0,
         local=(),
+        ipv6=True,
     ):
         self.tun = tun
         self.key = tunnel << 16 | session
@@ -53,17 +55,33 @@ class Circuit:
             (b"\xff\x03" if ff03 else b"") + (protocol[1:] if compress_protocol else protocol)
             for protocol in (_IP, _IPV6)
         ]
+        self.versions = {0x21: 4}  # PPP protocol number -> IP version
+        self.ppp_header = len(self._ppp[0])
+        self.overhead = 0  # bytes in front of the IP packet in a datagram we send
         self._prefixes = {}  # IP version -> L2TP and PPP header
+        if ipv6:
+            self.versions[0x57] = 6
+        self._make_prefixes()
+
+    def pass_ipv6(self, local=()):
+        """Take packets of IPv6 from now on; ``local`` as above. Only while the plane is held."""
+        self.versions[0x57] = 6
+        self.local |= frozenset(local)
         self._make_prefixes()
 
     def _make_prefixes(self):
         first = (L2TP_L if self.length_bit else 0) | (L2TP_S if self.sequencing else 0)
         l2tp = bytes((first, 2)) + (b"\0\0" if self.length_bit else b"") + self.peer_key.to_bytes(4, "big")
         l2tp += bytes(4) if self.sequencing else b""
-        self._prefixes = {4: bytearray(l2tp + self._ppp[0]), 6: bytearray(l2tp + self._ppp[1])}
+        self.overhead = len(l2tp) + self.ppp_header
+        self._prefixes = {version: bytearray(l2tp + self._ppp[version == 6]) for version in self.versions.values()}
+
+    def passes(self, version):
+        """True when packets of this IP version pass."""
+        return version in self._prefixes
 
     def prefix(self, version, size, count=1):
-        """L2TP and PPP header for ``count`` packets of ``size`` bytes and IP ``version``; None if not 4 or 6."""
+        """L2TP and PPP header for ``count`` packets of ``size`` bytes and IP ``version``; None if it does not pass."""
         prefix = self._prefixes.get(version)
         if prefix is not None:
             if self.length_bit:

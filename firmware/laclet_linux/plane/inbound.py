@@ -18,7 +18,6 @@ _READS = 64
 _LAST_PLACE = _READS + MAX_GROUP * 32
 _HEAD = 64  # room in front of the first one for a virtio header, and even
 _LARGEST = 65_535
-_VERSIONS = {0x21: 4, 0x57: 6}  # PPP protocol numbers -> IP versions
 _NO_OFFLOAD = bytes(VNET.size)
 
 
@@ -270,7 +269,7 @@ class Inbound:
         if i > end:
             circuit.drop("PPP header cut short")
             return 0
-        version = _VERSIONS.get(protocol)
+        version = circuit.versions.get(protocol)
         if version is None:
             self._pass_frame(circuit, at, end, addr)
             return 0

@@ -111,7 +111,7 @@ class Outbound:
         """True if ``n`` packets of one size differ in nothing a batch must know, and none needs its MSS clamped."""
         buf = self._buf
         v4 = buf[ip] == 0x45
-        if not v4 and buf[ip] >> 4 != 6:
+        if (not v4 and buf[ip] >> 4 != 6) or not circuit.passes(buf[ip] >> 4):
             return False
         protocol = ip + (9 if v4 else 6)
         columns = [ip, protocol]
@@ -206,6 +206,8 @@ class Outbound:
             return False
         count = len(starts)
         version = self._buf[starts[0]] >> 4
+        if not circuit.passes(version):
+            return False
         if circuit.sequencing:
             prefixes = [bytes(circuit.prefix(version, head + mss, n)) for _ in starts]
         else:
@@ -231,6 +233,9 @@ class Outbound:
         rows = _rows(head, mss)
         if not self._known(ip, shape) or data < 1 or rows < 1:
             circuit.drop("super-packet of another kind")  # with IPv4 options or IPv6 extension headers, say
+            return
+        if not circuit.passes(buf[ip] >> 4):
+            circuit.drop("not IP")
             return
         segments = -(-data // mss)
         end = ip + head + data

@@ -49,6 +49,21 @@ class Tun:
         """The descriptor, for pollers."""
         return self.fd
 
+    def offload(self, on):
+        """Let packets carry work left to do (``vnet`` only), as much as the kernel offers; or none."""
+        self.tso = self.uso = False
+        if not self.vnet:
+            return
+        for tso, uso in ((True, True), (True, False), (False, False)) if on else ():
+            with contextlib.suppress(OSError):
+                flags = (_TUN_F_CSUM | _TUN_F_TSO if tso else 0) | (_TUN_F_USO if uso else 0)
+                fcntl.ioctl(self.fd, _TUNSETOFFLOAD, flags)
+                self.tso = tso
+                self.uso = uso
+                return
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.fd, _TUNSETOFFLOAD, 0)
+
     def close(self):
         """Close the descriptor; an interface that is not persistent goes with it."""
         fd, self.fd = self.fd, -1
@@ -61,15 +76,21 @@ def open_tun(name="", offload=True):
 
     Raises OSError when there is no /dev/net/tun, no permission, or the name is taken by something else.
     """
-    if offload:
+    flags = _IFF_TUN | _IFF_NO_PI
+    # A persistent interface made without a virtio header refuses one; so do kernels that have none.
+    for vnet in (_IFF_VNET_HDR, 0) if offload else (0,):
         try:
-            return _with_offloads(name)
+            fd, made = _attach(name, flags | vnet)
         except OSError:
-            pass  # a persistent interface made without a virtio header refuses one; so do kernels that have none
-    fd, name = _attach(name, _IFF_TUN | _IFF_NO_PI)
-    with contextlib.suppress(OSError):
-        fcntl.ioctl(fd, _TUNSETOFFLOAD, 0)  # a persistent interface keeps what it was last told
-    return Tun(fd, name, False, False, False)
+            if not vnet:
+                raise
+            continue
+        tun = Tun(fd, made, bool(vnet), False, False)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(fd, _TUNSETOFFLOAD, 0)  # a persistent interface keeps what it was last told
+        tun.offload(True)
+        return tun
+    raise AssertionError
 
 
 def _attach(name, flags):
@@ -80,18 +101,6 @@ def _attach(name, flags):
         os.close(fd)
         raise
     return fd, reply[:16].split(b"\0")[0].decode()
-
-
-def _with_offloads(name):
-    fd, name = _attach(name, _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR)
-    for tso, uso in ((True, True), (True, False), (False, False)):
-        try:
-            fcntl.ioctl(fd, _TUNSETOFFLOAD, (_TUN_F_CSUM | _TUN_F_TSO if tso else 0) | (_TUN_F_USO if uso else 0))
-        except OSError:
-            continue
-        return Tun(fd, name, True, tso, uso)
-    os.close(fd)
-    raise OSError("TUNSETOFFLOAD refused")
 
 
 def limit_gso(name, mtu):

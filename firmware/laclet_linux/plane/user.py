@@ -9,6 +9,7 @@ plane, and control never waits behind data.
 Each step falls back by itself: no numpy, no segmentation in the socket, none in the interface, one packet per call.
 """
 
+import contextlib
 import errno
 import os
 import select
@@ -41,9 +42,10 @@ class UserPlane:
     """Moves the packets of any number of circuits over one UDP ``sock``, which stays its owner's.
 
     ``fileno()`` is readable when ``next_event()`` has something. ``engine``: a Plain, to do without numpy.
+    ``on_error()`` is called in the thread when the socket has something in its error queue, to empty it.
     """
 
-    def __init__(self, sock, engine=None):
+    def __init__(self, sock, engine=None, on_error=None):
         sock.setblocking(False)
         for option, plain in ((_SO_SNDBUFFORCE, 7), (_SO_RCVBUFFORCE, 8)):
             _grow(sock, option, plain)
@@ -58,6 +60,8 @@ class UserPlane:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lock = threading.Lock()  # held while packets are moved
+        self._gate = threading.Lock()  # held by who wants the lock next: it is not taken again before their turn
+        self._on_error = on_error
         self._running = False
         self._thread = None
         self._outbound = Outbound(sock, engine)
@@ -86,7 +90,7 @@ class UserPlane:
 
     def add(self, circuit):
         """Let the packets of ``circuit`` go this way from now on."""
-        with self._lock:
+        with self.held():
             self._circuits[circuit.key] = circuit
             self._by_peer[(circuit.addr, circuit.peer_key)] = circuit
             self._by_fd[circuit.tun.fd] = circuit
@@ -94,10 +98,16 @@ class UserPlane:
 
     def remove(self, circuit):
         """Forget ``circuit``; when this returns its interface is no longer used."""
-        with self._lock:
+        with self.held():
             self._forget(circuit)
             del self._circuits[circuit.key]
             del self._by_peer[(circuit.addr, circuit.peer_key)]
+
+    @contextlib.contextmanager
+    def held(self):
+        """No packet is moved meanwhile."""
+        with self._gate, self._lock:
+            yield
 
     def fileno(self):
         """A descriptor that is readable while events wait."""
@@ -118,19 +128,23 @@ class UserPlane:
         return self.next_event()  # something may have come between the look and the read
 
     def send(self, buf, start, end, addr):
-        """Send a datagram of the owner's, in its turn: data of a numbered circuit get the circuit's next number."""
-        first = buf[start]
-        if first & L2TP_S and not first & L2TP_T:
-            at = start + ns_offset(first)
-            with self._lock:
-                circuit = self._by_peer.get((addr, int.from_bytes(buf[at - 4 : at], "big")))
-                if circuit is not None:
-                    buf[at : at + 2] = circuit.next_ns().to_bytes(2, "big")
+        """Send a datagram of the owner's, in its turn."""
+        self.number(buf, start, addr)
         with memoryview(buf) as view:
             if addr is None:
                 self._sock.send(view[start:end])
             else:
                 self._sock.sendto(view[start:end], addr)
+
+    def number(self, buf, start, addr):
+        """Data of a numbered circuit that the owner sends itself get the circuit's next number."""
+        first = buf[start]
+        if first & L2TP_S and not first & L2TP_T:
+            at = start + ns_offset(first)
+            with self.held():
+                circuit = self._by_peer.get((addr, int.from_bytes(buf[at - 4 : at], "big")))
+                if circuit is not None:
+                    buf[at : at + 2] = circuit.next_ns().to_bytes(2, "big")
 
     def drops(self):
         """What was dropped before its circuit was known: reason -> count."""
@@ -143,10 +157,14 @@ class UserPlane:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         socket_fd = self._sock.fileno()
         while self._running:
-            for fd, _ in self._poll.poll():
+            for fd, events in self._poll.poll():
+                with self._gate:
+                    pass
                 with self._lock:
                     circuit = self._by_fd.get(fd)
                     if fd == socket_fd:
+                        if events & select.EPOLLERR and self._on_error is not None:
+                            self._on_error()
                         self._inbound.read()
                     elif circuit is not None:
                         self._from_interface(circuit)
