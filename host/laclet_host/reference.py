@@ -1,6 +1,6 @@
 """docs/configuration.md, from the schema: what each section and key means, and examples."""
 
-from laclet.node.schema import LINUX, MUST, SECTIONS
+from laclet.node.schema import BOARD, LINUX, MUST, SECTIONS
 
 _HEAD = """\
 <!-- Made from firmware/laclet/node/schema.py by tools/reference: change it there. -->
@@ -104,7 +104,7 @@ def markdown() -> str:
         parts.append(f"### {title}\n\n{text}\n")
         rows = ["| Key | Value | Default | |", "|---|---|---|---|"]
         for key, kind, limits, default, flags, help_text in keys:
-            about = help_text + (" Linux only." if flags & LINUX else "")
+            about = help_text + (" Linux only." if flags & LINUX else " Board only." if flags & BOARD else "")
             shown = "**required**" if flags & MUST else _default(kind, default)
             rows.append(f"| `{key}` | {_value(kind, limits)} | {shown} | {about} |")
         parts.append("\n".join(rows) + "\n")

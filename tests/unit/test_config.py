@@ -218,7 +218,7 @@ def test_missing_keys_and_misplaced_sections():
 def test_keys_that_do_not_go_together():
     two = {"a": {"tunnel": "office", "line": "p"}, "b": {"tunnel": "office", "line": "p", "mtu": 1400}}
     assert problems_of(tree(line={"p": {"device": "x"}}, call=two)) == {
-        "call.b.line": "is tunnelled by [call.a]; a line has one call",
+        "call.b.line": "is taken by [call.a]; a line serves one",
         "call.b.mtu": "is for a call without a line; remove it, or remove line",
     }
     lines = {"p": {"device": "x"}, "q": {"device": "x"}}
@@ -395,3 +395,33 @@ def test_hosts_and_ports():
         "[a]:5",
     ):
         assert split_host(bad, 1) is None, bad
+
+
+def test_uplinks_and_the_board_itself():
+    given = tree(
+        line={"wire": {"device": "1"}, "modem": {"device": "2"}, "console": {"device": "3"}},
+        uplink={
+            "home": {"kind": "wifi", "ssid": "net", "password": "geheim"},
+            "cable": {"kind": "ethernet", "address": "192.0.2.5", "gateway": "192.0.2.1", "metric": 1},
+            "cell": {"kind": "modem", "line": "modem", "metric": 2},
+        },
+        board={"ntp": ["ntp.example"], "console_line": "console", "console_password": "x"},
+    )
+    config, problems = check(given, True)
+    assert problems == [] and config["board"]["watchdog"] == 0 and config["uplink"]["cell"]["auth"] == ["chap", "pap"]
+    assert is_secret(("uplink", "home", "password")) and is_secret(("board", "console_password"))
+    assert check(tree(), True)[0]["board"] is None and check(tree(), True)[0]["uplink"] == {}
+    assert problems_of(given)["uplink.home.ssid"] == "works on a board only; remove it"
+    given["call"]["lac"] = {"tunnel": "office", "line": "modem"}
+    given["uplink"]["home"] = {"kind": "wifi", "line": "wire"}
+    given["uplink"]["cable"] = {"kind": "ethernet", "ssid": "net", "address": "192.0.2.5"}
+    given["board"]["console_line"] = "consol"
+    found = problems_of(given, True)
+    assert found == {
+        "uplink.home": "ssid is missing; add ssid = ...",
+        "uplink.home.line": "is for kind = modem; remove it, or change kind",
+        "uplink.cable.ssid": "is for kind = wifi; remove it, or change kind",
+        "uplink.cable": "address and gateway go together; add the other one",
+        "uplink.cell.line": "is taken by [call.lac]; a line serves one",
+        "board.console_line": "there is no [line.consol]; did you mean console?",
+    }, found

@@ -6,7 +6,7 @@ the values once its configuration is checked: nothing else needs them.
 """
 
 from ..wire.address import ipv4_bytes
-from .schema import LINUX, MUST, PPP, SECTIONS, section
+from .schema import BOARD, LINUX, MUST, PPP, SECTIONS, section
 from .values import LIST_KINDS, Wrong, check_value, clip, dotted, is_plain, nearest, said
 
 MAX_PROBLEMS = 64  # nobody reads more, and a board has to hold them
@@ -68,6 +68,8 @@ class _Check:
                 continue
             if flags & LINUX and self.on_board:
                 self.wrong(path + (name,), "works on Linux only", "remove it")
+            if flags & BOARD and not self.on_board:
+                self.wrong(path + (name,), "works on a board only", "remove it")
             try:
                 out[name] = check_value(kind, tree[name], limits)
             except Wrong as wrong:
@@ -122,9 +124,31 @@ class _Check:
             if line["modem"] != "dial" and "number" in given[name]:
                 self.wrong(path + ("number",), "is for a modem that dials", 'add modem = "dial", or remove it')
 
-    def calls(self, config, given):
+    def uplinks(self, config, given, lines):
+        """Uplinks: what each kind needs; ``lines`` notes whose line is whose."""
+        for name in sorted(config["uplink"]):
+            uplink = config["uplink"][name]
+            path = ("uplink", name)
+            for kind, key in (("wifi", "ssid"), ("modem", "line")):
+                if uplink["kind"] == kind and key not in given[name]:
+                    self.wrong(path, key + " is missing", "add %s = ..." % key)
+                elif uplink["kind"] != kind and key in given[name]:
+                    self.wrong(path + (key,), "is for kind = " + kind, "remove it, or change kind")
+            self.line_of(path, uplink["line"], config, lines)
+            if ("address" in given[name]) != ("gateway" in given[name]):
+                self.wrong(path, "address and gateway go together", "add the other one")
+        board = config["board"]
+        if board is not None:
+            self.line_of(("board",), board["console_line"], config, lines, "console_line")
+
+    def line_of(self, path, line, config, lines, key="line"):
+        """A line that exists, and that nobody else has."""
+        if line is not None:
+            self.exists(path + (key,), line, "line", config["line"])
+            self.once(lines, line, path + (key,), "is taken by", "a line serves one")
+
+    def calls(self, config, given, lines):
         """Calls: a tunnel and a line that exist; a line, or the keys of PPP; nothing taken twice."""
-        lines = {}
         default_routes = {}
         ifnames = {}
         for name in sorted(config["call"]):
@@ -133,7 +157,7 @@ class _Check:
             self.ways(path, call, given[name])
             self.refers(path, call, config)
             if call["line"] is not None:
-                self.once(lines, call["line"], path + ("line",), "is tunnelled by", "a line has one call")
+                self.once(lines, call["line"], path + ("line",), "is taken by", "a line serves one")
                 self.lac_call(path, call, given[name])
                 continue
             if "username" in given[name] and "password" not in given[name]:
@@ -222,7 +246,7 @@ def check(tree, on_board=False):
             config["hostname"] = work.keys((), rows, tree)["hostname"]
         elif many:
             config[name] = work.named(name, rows, given)
-        elif name == "lns" and name not in tree:
+        elif name in ("lns", "board") and name not in tree:
             config[name] = None
         else:
             config[name] = work.keys((name,), rows, given) if work.is_table((name,), given) else None
@@ -230,7 +254,9 @@ def check(tree, on_board=False):
         work.wrong((), "nothing to do", "add a [call.NAME] with its [tunnel.NAME], or [lns]")
     work.tunnels(config, tree.get("tunnel"))
     work.lines(config, tree.get("line"))
-    work.calls(config, tree.get("call"))
+    lines = {}
+    work.calls(config, tree.get("call"), lines)
+    work.uplinks(config, tree.get("uplink"), lines)
     if config["lns"] is not None:
         work.lns(config["lns"], tree["lns"], config["hostname"], config["tunnel"])
     return config, work.problems

@@ -28,6 +28,7 @@ Kinds, and what the checked configuration holds for each:
 MUST = 1  # has to be given
 LINUX = 2  # means nothing on a board
 PPP = 4  # belongs to a LAC client: not for a call that has a line
+BOARD = 8  # means nothing on Linux
 
 _AUTH = ("chap", "pap", "mschap-v2", "mschap", "eap")  # those of laclet.ppp.auth
 _AUTH_DEFAULT = ("chap", "pap")
@@ -253,7 +254,7 @@ SECTIONS = (
             ("default_route", "bool", None, False, PPP | LINUX, "Make it the default route."),
             ("metric", "int", (0, 4294967295), 0, PPP | LINUX, "Metric of its routes."),
             ("routes", "cidrs", None, (), PPP | LINUX, "Networks reached through it."),
-            ("use_peer_dns", "bool", None, False, PPP | LINUX, "Ask the LNS for name servers."),
+            ("use_peer_dns", "bool", None, False, PPP, "Ask the LNS for name servers."),
             (
                 "ifname",
                 "text",
@@ -317,6 +318,36 @@ SECTIONS = (
         + _ncps(0)
         + _IPSEC,
         "Answer calls, as LNS.",
+    ),
+    (
+        "uplink",
+        True,
+        (
+            ("kind", "choice", ("wifi", "ethernet", "modem"), "wifi", BOARD, "What the board reaches its LNS through."),
+            ("ssid", "text", (1, 32), None, BOARD, "Name of the WiFi network."),
+            ("password", "secret", (1, 64), None, BOARD, "Key of the WiFi network, or password of the log-in by PPP."),
+            ("line", "ref", "line", None, BOARD, "The line of a modem, or of a wire with a PPP host at its end."),
+            ("username", "text", (1, 128), None, BOARD, "Name to log in with by PPP."),
+            ("auth", "choices", _AUTH, _AUTH_DEFAULT, BOARD, "Protocols the PPP peer may ask of us."),
+            ("address", "ipv4", None, None, BOARD, "Own address. Default: asked of DHCP."),
+            ("netmask", "ipv4", None, "255.255.255.0", BOARD, "Netmask of that address."),
+            ("gateway", "ipv4", None, None, BOARD, "Router, with an address of our own."),
+            ("dns", "ipv4s", None, (), BOARD, "Name servers. Default: those of DHCP or of the PPP peer."),
+            ("metric", "int", (0, 100), 0, BOARD, "Of several uplinks that work the one with the least is used."),
+        ),
+        "A way to the network, of a board. Without one the firmware's own is used as it is.",
+    ),
+    (
+        "board",
+        False,
+        (
+            ("watchdog", "seconds", (0, 60), 0, BOARD, "Silence of the firmware after which the board restarts; 0: none."),
+            ("led", "bool", None, True, BOARD, "Show the state at the LED."),
+            ("ntp", "texts", (1, 253), (), BOARD, "Time servers."),
+            ("console_password", "secret", (1, 64), None, BOARD, "Asked by the console."),
+            ("console_line", "ref", "line", None, BOARD, "A line that has the console, beside the USB port."),
+        ),
+        "The board itself.",
     ),
     (
         "log",
