@@ -423,5 +423,5 @@ def test_uplinks_and_the_board_itself():
         "uplink.cable.ssid": "is for kind = wifi; remove it, or change kind",
         "uplink.cable": "address and gateway go together; add the other one",
         "uplink.cell.line": "is taken by [call.lac]; a line serves one",
-        "board.console_line": "there is no [line.consol]; did you mean console?",
+        "board.console_line": 'there is no [line.consol]; did you mean "console"?',
     }, found

@@ -341,7 +341,7 @@ SECTIONS = (
         "board",
         False,
         (
-            ("watchdog", "seconds", (0, 60), 0, BOARD, "Silence of the firmware after which the board restarts; 0: none."),
+            ("watchdog", "seconds", (0, 60), 0, BOARD, "Silence after which the hardware restarts it; 0 for never."),
             ("led", "bool", None, True, BOARD, "Show the state at the LED."),
             ("ntp", "texts", (1, 253), (), BOARD, "Time servers."),
             ("console_password", "secret", (1, 64), None, BOARD, "Asked by the console."),
