@@ -19,9 +19,12 @@ INTERRUPTED = 130
 class Trouble(Exception):
     """What a user can mend: one line that says what is wrong and what to do; the command ends with ``code``."""
 
-    def __init__(self, text: str, code: int = FAILURE):
+    code = FAILURE
+
+    def __init__(self, text: str, code: int | None = None):
         super().__init__(text)
-        self.code = code
+        if code is not None:
+            self.code = code
 
 
 def fail(text: str, code: int = FAILURE) -> NoReturn:

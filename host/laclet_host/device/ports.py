@@ -7,13 +7,13 @@ from pathlib import Path
 import serial
 
 from ..holders import busy
-from ..ui import DEVICE_ABSENT, TIMEOUT
+from ..ui import DEVICE_ABSENT, TIMEOUT, Trouble
 
 BAUD = 115200  # of a board's console; USB ports of boards do not care
 SLICE = 0.05  # s; the longest that a read of a port blocks
 
 
-class DeviceError(Exception):
+class DeviceError(Trouble):
     """One line for people, with a way forward; ``code`` is the exit code."""
 
     code = DEVICE_ABSENT
