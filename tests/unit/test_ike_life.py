@@ -54,6 +54,44 @@ def test_renewal_of_phase_1_loses_nothing():
         assert scene.faults(scene.client) == [] and scene.faults(scene.server) == []
 
 
+def tie(peer):
+    """Make a peer take the pairs down with the ISAKMP SA that they were made under, as strongSwan does."""
+    forget = peer._forget_sa
+
+    def forget_all(sa):
+        forget(sa)
+        for pair in [pair for pair in peer.pairs if pair.sa is sa]:
+            peer._forget_pair(pair)
+
+    peer._forget_sa = forget_all
+
+
+def test_pairs_that_hang_on_their_isakmp_sa():
+    for client_life, server_life in ((60, 28800), (28800, 60), (60, 60)):
+        scene = Scene(policy(ike_life=client_life), listener(ike_life=server_life), delay=20)
+        assert scene.dial()
+        tie(scene.client.peers[0])
+        tie(scene.server.peers[0])
+        assert talk(scene, 200) == (0, 0)
+        assert scene.faults(scene.client) == [] and scene.faults(scene.server) == []
+
+
+def test_both_renew_phase_1_at_once():
+    """Two SAs come of it, and the pair hangs on either: nothing is lost when one of them goes."""
+    scene = Scene(delay=20)
+    assert scene.dial()
+    client, server = scene.client.peers[0], scene.server.peers[0]
+    tie(client)
+    tie(server)
+    for _ in range(3):
+        client._start_phase1(scene.world.now)
+        server._start_phase1(scene.world.now)
+        scene.send(scene.client, b"who is there", LNS)
+        scene.world.run(100)
+        assert talk(scene, 40) == (0, 0)
+        assert len(client.sas) <= 3 and scene.faults(scene.client) == []
+
+
 def test_renewal_of_both_under_loss():
     scene = Scene(policy(esp_life=300, ike_life=400), listener(), delay=20, loss=20)
     scene.client.connect(LNS, scene.world.now)

@@ -159,6 +159,8 @@ class Pair:
         self.rekey_at = None  # deadlines of the Peer
         self.expire_at = None
         self.peer = None
+        self.sa = None  # the ISAKMP SA it was made under
+        self.replaces = None  # the Pair that goes when this one sends
 
     def activate(self, random):
         """Make the SAs here, where no kernel does the work."""

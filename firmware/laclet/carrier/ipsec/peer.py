@@ -91,7 +91,9 @@ class Peer:
             self.pseudo = p.UDP + sum([p.u16(ends, i) for i in range(0, 32, 2)])
         for older in self.sas:
             older.rekey_at = None
-            older.expire_at = ticks.soonest(older.expire_at, ticks.add(now, _GRACE))
+            if older is sa.replaces:  # who renewed it deletes it; one that the peer made meanwhile is the peer's
+                older.expire_at = ticks.soonest(older.expire_at, ticks.add(now, _GRACE))
+        sa.replaces = None
         self.sas.append(sa)
         while len(self.sas) > _MAX_SAS:
             self._forget_sa(self.sas[0])
@@ -162,8 +164,7 @@ class Peer:
             return
         pair.ready = True
         pair.rekey_at = self._rekey_time(pair.life, pair.initiator, now)
-        if quick.initiator:
-            self._pair_due = False
+        self._pair_due = False
         if self.out is not None and quick.initiator:
             self._next = pair
             self._switch_at = ticks.add(now, _SWITCH)
@@ -177,6 +178,8 @@ class Peer:
             self._forget_pair(quick.pair)
         if quick.initiator:
             self._trouble(fault, now)
+        elif self._pair_due:
+            self._renew(now)
 
     def refuse(self, sa, number, cause, hint):
         """Refuse a quick mode, under the protection of ``sa``."""
@@ -265,7 +268,13 @@ class Peer:
 
     def _sa_timer(self, sa, now):
         if ticks.due(sa.expire_at, now):
-            self._delete_sa(sa)
+            if self.out is not None and self.out.sa is sa is not self.sas[-1] and not sa.leaving:
+                # A peer may take the pairs down with the SA that they were made under (strongSwan): new ones first.
+                sa.leaving = True
+                sa.expire_at = ticks.add(now, _GRACE)
+                self._renew(now)
+            else:
+                self._delete_sa(sa)
         elif ticks.due(sa.rekey_at, now):
             sa.rekey_at = None
             if self.phase1 is None:
@@ -301,6 +310,7 @@ class Peer:
             return
         if self.sas:
             quick = Quick(self.sas[-1])
+            quick.replaces = self.out
             self.quicks[quick.message_id] = quick
             quick.start(now)
         else:
@@ -308,6 +318,7 @@ class Peer:
 
     def _start_phase1(self, now):
         self.phase1 = Phase1(self.owner, self.inlet, self.addr, self)
+        self.phase1.replaces = self.sas[-1] if self.sas else None
         self.owner.begin(self.phase1)
         self.phase1.start(now)
 
@@ -317,8 +328,9 @@ class Peer:
         self._switch_at = self._next = None
         if old is not None:
             old.rekey_at = None
-            if pair.initiator:  # who renewed it deletes the old one
-                old.expire_at = ticks.soonest(old.expire_at, ticks.add(now, _GRACE))
+        if pair.replaces in self.pairs:  # who renewed it deletes it; one that the peer made meanwhile is the peer's
+            pair.replaces.expire_at = ticks.soonest(pair.replaces.expire_at, ticks.add(now, _GRACE))
+        pair.replaces = None
         self.fault = None
         if not pair.ready:  # its third message is late, its first packet was not
             pair.ready = True
@@ -422,7 +434,5 @@ class Peer:
         self.sas.remove(sa)
         self.owner.end(sa)
         for quick in list(self.quicks.values()):
-            if quick.sa is sa:
+            if quick.sa is sa:  # its pair receives on: the peer may have it, and its message 3 got lost
                 self.quicks.pop(quick.message_id)
-                if quick.pair in self.pairs and quick.pair is not self.out and quick.state != tables.UP:
-                    self._forget_pair(quick.pair)

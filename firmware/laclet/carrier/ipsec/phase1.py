@@ -42,6 +42,8 @@ class Phase1(Exchange):
         self.last_block = b""  # the last ciphertext of phase 1: every later IV comes of it
         self.rekey_at = None  # deadlines of the Peer
         self.expire_at = None
+        self.replaces = None  # the Phase1 that this one renews, while it is negotiated
+        self.leaving = False  # it goes as soon as a pair under another SA sends
         self._natt = False  # the peer speaks RFC 3947
         self._iv = b""
         self._dh = None

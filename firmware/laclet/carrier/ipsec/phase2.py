@@ -22,6 +22,7 @@ class Quick(Exchange):
         self.peer = sa.peer
         self.message_id = message_id or self.owner.random(4)
         self.pair = None  # what came of it
+        self.replaces = None  # the Pair that it renews
         self._asked = 0  # when message 1 went out
         self._iv = sa.keys.iv(sa.last_block, self.message_id)
         self._dh = None
@@ -170,6 +171,8 @@ class Quick(Exchange):
         outbound = keys.keymat(secret, p.PROTO_ESP, spi, self._nonces, proposal.keymat)
         life = min(life or self.owner.policy.esp_life, self.owner.policy.esp_life)
         self.pair = Pair(proposal, self._spi, inbound, spi, outbound, life, self.initiator)
+        self.pair.sa = self.sa
+        self.pair.replaces = self.replaces
         self.pair.asked = self._asked
 
     def _told_life(self, message, found, life):
