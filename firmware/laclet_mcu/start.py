@@ -15,12 +15,16 @@ _REST = const(5000)  # ms before a restart after a crash: time for Ctrl-C
 
 
 class Keeper:
-    """A machine of the node: while the loop serves timers, the watchdog is fed; after a minute the boot was good."""
+    """A machine of the node: while the loop serves timers, the watchdog is fed; after a minute the boot was good.
 
-    def __init__(self, shell, watchdog):
+    ``trial``: of an update that this boot tries, or None.
+    """
+
+    def __init__(self, shell, watchdog, trial=None):
         self.armed = None  # for Timers
         self._shell = shell
         self._watchdog = watchdog
+        self._trial = trial
         self._node = None
         self._good = ticks.add(shell.now(), _GOOD)
         self._at = shell.now()
@@ -43,10 +47,32 @@ class Keeper:
         if self._good is not None and ticks.due(self._good, now):
             self._good = None
             boots.good()
-        if self._good is None and self._watchdog is None:
+        if self._trial is not None and self._trial.looked(self._good is None, now):
+            if self._trial.failed:
+                restart(self._shell)
+            self._trial = None
+        if self._good is None and self._watchdog is None and self._trial is None:
             self._at = None
         else:
             self._at = ticks.add(now, _TICK)
+
+
+def restart(shell):
+    """Close calls and tunnels in order, and restart the board."""
+    import machine
+
+    shell.end()
+    machine.reset()
+
+
+def on_trial(shell):
+    """The Trial of an update that this boot tries, or None."""
+    slots = sys.modules.get("laclet_slots")  # boot.py has loaded it, where there are slots
+    if slots is None or slots.trial is None:
+        return None
+    from .trial import Trial
+
+    return Trial(shell, slots.trial)
 
 
 def start(path="/config.json", watchdog=0):
@@ -70,7 +96,7 @@ def start(path="/config.json", watchdog=0):
         from machine import WDT
 
         meals = WDT(timeout=watchdog)
-    served.keeper = Keeper(served, meals)
+    served.keeper = Keeper(served, meals, on_trial(served))
     served.keeper.watch()
     try:
         served.run()

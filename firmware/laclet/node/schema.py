@@ -76,6 +76,14 @@ def _planes(flags):
             flags | LINUX,
             "Who moves packets: the kernel; tun, many at a time; stream, one by one; auto: the first that can.",
         ),
+        (
+            "mss_clamp",
+            "bool",
+            None,
+            True,
+            flags | LINUX,
+            "Lower the segment size of TCP connections that pass to what the MTU lets through.",
+        ),
     )
 
 
@@ -345,6 +353,7 @@ SECTIONS = (
             ("led", "bool", None, True, BOARD, "Show the state at the LED."),
             ("ntp", "texts", (1, 253), (), BOARD, "Time servers."),
             ("console_password", "secret", (1, 64), None, BOARD, "Asked by the console."),
+            ("update_key", "secret", (16, 64), None, BOARD, "Key of the HMAC that updates must have."),
             ("console_line", "ref", "line", None, BOARD, "A line that has the console, beside the USB port."),
         ),
         "The board itself.",

@@ -2,3 +2,10 @@
 import gc
 
 gc.threshold(2048)
+
+try:
+    import laclet_slots
+
+    laclet_slots.choose()
+except ImportError:  # a board without slots
+    pass

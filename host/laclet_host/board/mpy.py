@@ -12,7 +12,7 @@ import laclet
 
 from . import fold
 
-PACKAGES = ("laclet", "laclet_mcu")
+PACKAGES = ("laclet", "laclet_mcu", "laclet_slots")
 ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc")
 
 # -O3 drops asserts (-O1) and line numbers: a third of the size, and a traceback still names file and function.

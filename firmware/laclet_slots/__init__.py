@@ -1,0 +1,71 @@
+"""Which code a board runs: of its slots /a and /b the good one, or the one on trial. See docs/update.md.
+
+boot.py calls ``choose()``. It stands outside of the slots, for no update may break it: keep it small.
+"""
+
+import json
+import os
+import sys
+
+TRIES = 3  # boots that a slot on trial has
+
+running = ""  # the slot that was chosen; "": the factory's code, which is frozen, in ROMFS or in /lib
+trial = None  # the state, while the slot that was chosen is on trial
+
+
+def read(root="/"):
+    """The state: ``good``, and ``trial``, ``left``, ``tunnel``, ``failed`` where they apply."""
+    for suffix in (".json", ".new"):  # where a rename does not replace, .new may be all there is
+        try:
+            with open(root + "slots" + suffix) as file:
+                state = json.load(file)
+            if state["good"] in ("", "a", "b") and (not state.get("trial") or state["left"] >= 0):
+                return state
+        except (OSError, ValueError, TypeError, KeyError):
+            pass
+    return {"good": ""}
+
+
+def write(state, root="/"):
+    """Keep the state, all or nothing; raises OSError."""
+    new = root + "slots.new"
+    with open(new, "w") as file:
+        json.dump(state, file)
+    try:
+        os.rename(new, root + "slots.json")
+    except OSError:  # FAT does not replace
+        os.remove(root + "slots.json")
+        os.rename(new, root + "slots.json")
+
+
+def fits(slot, root="/"):
+    """True when the slot has a manifest, for this kind of MicroPython."""
+    try:
+        with open(root + slot + "/manifest") as file:
+            file.readline()
+            return file.readline().split()[1:3] == ["mpy", str(sys.implementation._mpy)]
+    except (OSError, ValueError):
+        return False
+
+
+def choose(root="/"):
+    """Put the slot to run in front of sys.path; a boot of one on trial is counted before."""
+    global running, trial
+    state = read(root)
+    slot = state.get("trial")
+    try:
+        if slot and (not state["left"] or not fits(slot, root)):
+            state = {"good": state["good"], "failed": slot}
+            slot = None
+            write(state, root)
+        elif slot:
+            state["left"] -= 1
+            write(state, root)
+    except OSError:  # what cannot be counted is not tried
+        slot = None
+    running = slot or state["good"]
+    trial = state if slot else None
+    if running and not fits(running, root):
+        running = ""
+    if running:
+        sys.path.insert(0, root + running)
