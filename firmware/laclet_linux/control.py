@@ -1,7 +1,7 @@
 """The control socket of a running service: JSON lines over a UNIX socket, one answer to each command.
 
 A command is ``{"do": "status"}`` or ``{"do": "up", "name": "office"}``. The answer is ``{"ok": true, …}`` or ``{"ok":
-false, "error": "…"}``.
+false, "error": "…"}``. Behind that of ``{"do": "capture"}`` more lines follow, until the client closes the connection.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from .loop import READ, WRITE
 
 _LINE = 65536  # bytes of the longest command
 _CLIENTS = 16
+_WAITING = 1 << 20  # bytes that may wait for a client who is shown things
 _PATIENCE = 5  # seconds a client waits for the service
 
 
@@ -43,19 +44,30 @@ def running():
 
 def ask(name, command):
     """Send one command to the service ``name``; its answer. Raises OSError when there is none."""
+    for answer in stream(name, command):
+        return answer
+
+
+def stream(name, command):
+    """Send one command to the service ``name``; its answer, and then whatever it says. Raises OSError without one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_PATIENCE)
         sock.connect(socket_path(name))
         sock.sendall(json.dumps(command).encode() + b"\n")
         with sock.makefile("rb") as answers:
             line = answers.readline()
-    if not line.endswith(b"\n"):
-        raise OSError(errno.EPIPE, "no answer")
-    return json.loads(line)
+            if not line.endswith(b"\n"):
+                raise OSError(errno.EPIPE, "no answer")
+            sock.settimeout(None)
+            while line.endswith(b"\n"):
+                yield json.loads(line)
+                line = answers.readline()
 
 
 class Control:
     """Serves ``handle(command, now)``, which returns the answer as a dict, at the socket of ``name``.
+
+    With ``begin`` in the answer, ``begin(client)`` is called behind it: it may ``client.say()`` things from then on.
 
     Raises OSError when the name is taken by a running service, or the folder cannot be used.
     """
@@ -102,12 +114,25 @@ class _Client:
         self._clients = clients
         self._in = bytearray()
         self._out = bytearray()
+        self._shown = False
+        self.on_close = None  # on_close(client)
         loop.watch(sock.fileno(), self._on_ready)
 
     def close(self):
         self._clients.pop(self._sock.fileno(), None)
         self._loop.unwatch(self._sock.fileno())
         self._sock.close()
+        if self.on_close is not None:
+            self.on_close(self)
+
+    def say(self, thing):
+        """One line more behind the answers; False when too much waits already, and it is lost."""
+        if len(self._out) > _WAITING:
+            return False
+        self._out += json.dumps(thing).encode() + b"\n"
+        if self._sock.fileno() >= 0:
+            self._loop.watch(self._sock.fileno(), self._on_ready, READ | WRITE)
+        return True
 
     def _on_ready(self, events, now):
         try:
@@ -126,17 +151,28 @@ class _Client:
     def _serve(self, now):
         """Answer the lines that came, one after the other: a client that does not listen costs one answer."""
         self._send()
-        while not self._out:
+        while not self._out and not self._shown:
             line, newline, rest = self._in.partition(b"\n")
             if not newline:
                 break
             self._in = rest
-            self._out += json.dumps(self._answer(line, now)).encode() + b"\n"
+            answer = self._answer(line, now)
+            begin = answer.pop("begin", None)
+            self._out += json.dumps(answer).encode() + b"\n"
+            if begin is not None:
+                self._shown = True
+                begin(self)
             self._send()
-        if not self._out and len(self._in) > _LINE:
+        if len(self._in) > _LINE and (not self._out or self._shown):
             self.close()
         else:
-            self._loop.watch(self._sock.fileno(), self._on_ready, WRITE if self._out else READ)
+            self._loop.watch(self._sock.fileno(), self._on_ready, self._interest())
+
+    def _interest(self):
+        """What to wait for: who does not take an answer is not read from, who is shown things may leave at any time."""
+        if self._shown:
+            return READ | WRITE if self._out else READ
+        return WRITE if self._out else READ
 
     def _answer(self, line, now):
         try:

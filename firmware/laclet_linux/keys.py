@@ -1,27 +1,33 @@
-"""Keys of IPsec for Wireshark, in the file that LACLET_KEYLOG names; nobody gets them otherwise.
+"""Keys of IPsec for Wireshark: in the file that LACLET_KEYLOG names, and for captures at the control socket.
 
 Each line is a preference of Wireshark: ``uat:TABLE:RECORD``, as its option ``-o`` takes it.
 """
 
 import os
+from collections import deque
 
+_KEPT = 64  # the newest keys
 _CIPHERS = {12: "AES-CBC [RFC3602]", 3: "TripleDES-CBC [RFC2451]", 20: "AES-GCM with 16 octet ICV [RFC4106]"}
 _MACS = {("sha1", 12): "HMAC-SHA-1-96 [RFC2404]", ("sha256", 16): "HMAC-SHA-256-128 [RFC4868]"}
 _TRUNCATED = "HMAC-SHA-256-96 [draft-ietf-ipsec-ciph-sha-256-00]"
 
 
-def exporter():
-    """What an ``Ipsec`` calls for each key, or None when nobody asked for them."""
-    path = os.environ.get("LACLET_KEYLOG")
-    if not path:
-        return None
+class Keys:
+    """What an ``Ipsec`` calls for each key. ``on_record(record)`` is told of each; ``records`` are the newest."""
 
-    def export(kind, *values):
+    def __init__(self):
+        self.records = deque(maxlen=_KEPT)
+        self.on_record = None
+        self._path = os.environ.get("LACLET_KEYLOG")
+
+    def __call__(self, kind, *values):
         record = _ike(*values) if kind == "ike" else _esp(*values)
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(record + "\n")
-
-    return export
+        self.records.append(record)
+        if self.on_record is not None:
+            self.on_record(record)
+        if self._path:
+            with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write(record + "\n")
 
 
 def _ike(cookie, key):

@@ -9,11 +9,13 @@ from laclet import __version__, fault, ticks
 from laclet.node.dialer import FAILED, HOLDOFF, IDLE, UP
 from laclet.node.node import Node
 
-from . import keys, udp, xfrm
+from . import udp, xfrm
+from .capture import Captures
 from .control import Control
 from .hooks import Hooks
 from .interface import EchoInterface, NoInterface
 from .ipconfig import IpConfig
+from .keys import Keys
 from .loop import Loop, now_ms
 from .metrics import Metrics, page
 from .notify import Notify
@@ -57,7 +59,10 @@ class Service:
         self.random = os.urandom
         self.address_text = udp.address_text
         self.hostname = socket.gethostname
-        self.on_keys = keys.exporter()
+        self.on_keys = Keys()
+        self._captures = Captures(lambda: self.on_keys.records)
+        self.on_keys.on_record = self._captures.show_key
+        self.on_endpoint = self._captures.watch
         self.node = None
         self._config = config
         self._load = load
@@ -235,8 +240,10 @@ class Service:
             return {"ok": True}
         if do == "reload":
             return self._reload(now)
+        if do == "capture":
+            return {"ok": True, "begin": lambda client: self._captures.add(client, command.get("keys") is True)}
         if do not in ("up", "down"):
-            return {"ok": False, "error": "no such command; there are status, up, down, reload and stop"}
+            return {"ok": False, "error": "no such command; there are status, up, down, reload, capture and stop"}
         name = command.get("name")
         dialers = self.node.dialers
         if name is not None and name not in dialers:
@@ -354,6 +361,9 @@ class Service:
             tunnel = dialer.tunnel
             heard = ticks.diff(now_ms(), tunnel.heard) / 1000 if tunnel is not None and dialer.state == UP else None
             status["tunnels"][name]["heard"] = heard  # seconds ago
+        if self.node.lns is not None:
+            for caller, shown in zip(self.node.lns.callers.values(), status["lns"]["callers"], strict=True):
+                shown.update(_interface_status(caller.interface))
         status["name"] = self.name
         status["version"] = __version__
         status["pid"] = os.getpid()

@@ -191,7 +191,10 @@ class Node:
             link.tap = self._tap(component, describe)
 
     def watch_endpoint(self, endpoint):
-        """At log level debug: every control message of an Endpoint is logged."""
+        """At log level debug: every control message of an Endpoint is logged. A shell may want to watch more of it."""
+        on_endpoint = getattr(self.shell, "on_endpoint", None)
+        if on_endpoint is not None:
+            on_endpoint(endpoint)
         endpoint.tap = None
         if self.debug:
             from ..l2tp.describe import describe
@@ -220,6 +223,7 @@ class Node:
 
     def keep(self, endpoint):
         """Take care of an Endpoint that somebody else made, until the node is closed."""
+        self.watch_endpoint(endpoint)
         self.kept.append(endpoint)
 
     def _release(self):
