@@ -7,10 +7,11 @@ from laclet.fault import INTERFACE, Fault
 from laclet.port import HEADROOM, frame_buffer
 
 from .loop import READ
-from .plane.headers import finish_checksum
+from .plane.headers import clamp_mss, finish_checksum
 from .plane.tun import NEEDS_CSUM, VNET, open_tun
 
 _SIZE = 65535  # no packet of the kernel is longer
+_TCP = 40  # bytes of an IPv4 and a TCP header
 _BATCH = 64  # packets read before others get their turn
 _NO_OFFLOAD = bytes(VNET.size)
 
@@ -27,6 +28,8 @@ class TunInterface:
         self._link = link
         self._config = config
         self._log = log
+        self._mss_clamp = options["mss_clamp"]
+        self._mss = 0  # largest TCP segment over IPv4, while the link is up; 0 to leave SYNs alone
         self._carried = None  # what a Mover does for us, while it does
         self._buf = frame_buffer(_SIZE)
         self._tun = open_tun(options.get("ifname") or "laclet%d")
@@ -49,6 +52,8 @@ class TunInterface:
 
     def receive_ip(self, buf, start, end, now):
         """A packet that came out of the link."""
+        if self._mss and end - start >= _TCP:
+            clamp_mss(buf, start, end, self._mss)
         packet = memoryview(buf)[start:end]
         try:
             if self._extra:
@@ -62,8 +67,9 @@ class TunInterface:
         """The link is up, see IpConfig.up(). ``mover`` (a Mover) takes the packets as soon as it can."""
         self.down()
         fault = self._config.up(self.name, settings, peer)
+        self._mss = settings["mtu"] - _TCP if self._mss_clamp else 0
         if fault is None and mover is not None:
-            self._carried = mover.carry(self._link, self._tun, settings, self)
+            self._carried = mover.carry(self._link, self._tun, settings, self._mss, self)
         return fault
 
     def up6(self, settings, now):
@@ -129,6 +135,8 @@ class TunInterface:
                 return
             if extra and (buf[HEADROOM - extra] or buf[HEADROOM - extra + 1]) and not self._finished(size):
                 continue
+            if self._mss and size >= _TCP:
+                clamp_mss(buf, HEADROOM, HEADROOM + size, self._mss)
             send_ip(buf, HEADROOM, HEADROOM + size, now)
             if tun.fd < 0 or self._carried is not None:
                 return

@@ -20,6 +20,7 @@ LNS = ("198.51.100.7", 1701)
 SETTINGS = {"local": bytes((10, 0, 0, 2)), "remote": bytes((10, 0, 0, 1)), "dns": [bytes((10, 0, 0, 53))], "mtu": 1400}
 OPTIONS = {
     "data_plane": "stream",
+    "mss_clamp": False,
     "ifname": None,
     "default_route": False,
     "metric": 0,
@@ -299,3 +300,27 @@ def test_name_servers_that_nobody_takes_are_told_of_except_where_netifd_takes_th
         world.names.clear("laclet0")
         assert len([1 for level, text in world.log if level == "warning" and "10.0.0.53 are not used" in text]) == said
     world.end()
+
+
+@in_namespace
+def test_a_connection_through_the_link_gets_a_segment_size_that_passes():
+    world = World()
+    link = Link()
+    tun = world.tun(link, mss_clamp=True)
+    tun.up(SETTINGS, LNS, 0)
+    with socket.socket() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
+        sock.bind(("10.0.0.2", 0))
+        subprocess.run(["ip", "link", "set", tun.name, "mtu", "1500"], check=True)  # as for a host behind us
+        sock.setblocking(False)
+        sock.connect_ex(("10.0.0.1", 80))
+        world.loop.until(lambda: any(p[9] == 6 for p in link.sent))
+    (syn,) = [p for p in link.sent if p[9] == 6]
+    assert syn[40:44] == bytes((2, 4)) + (1360).to_bytes(2, "big") and tcp_sum(syn[20:]) == 0
+    world.end(tun)
+
+
+def tcp_sum(segment):
+    """Of a TCP segment from 10.0.0.2 to 10.0.0.1; 0 when its own is right."""
+    pseudo = bytes((10, 0, 0, 2, 10, 0, 0, 1, 0, 6)) + len(segment).to_bytes(2, "big")
+    return int.from_bytes(pseudo + segment, "big") % 65535

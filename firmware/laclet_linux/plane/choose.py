@@ -79,7 +79,7 @@ class ChosenInterface:
                     self._log("info", f"{self.name}: data plane {plane}{why}")
             return fault
         return Fault(
-            INTERFACE, "no data plane takes the link: " + "; ".join(reasons), "", "data_plane = auto finds one"
+            INTERFACE, "no data plane for this link: " + "; ".join(reasons), "", "data_plane = auto finds one that can"
         )
 
     def up6(self, settings, now):

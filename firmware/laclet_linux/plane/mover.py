@@ -48,9 +48,9 @@ class Mover:
         self._carried = {}  # Circuit -> Carried
         threading.Thread(target=self._load, name="laclet-load", daemon=True).start()
 
-    def carry(self, link, tun, settings, interface):
+    def carry(self, link, tun, settings, mss, interface):
         """Move the packets between ``link``'s session and ``tun`` from now on, or soon; returns a Carried."""
-        carried = Carried(self, link, tun, settings, interface)
+        carried = Carried(self, link, tun, settings, mss, interface)
         self._carried[carried.circuit] = carried
         if self._plane is not None:
             self._begin(carried)
@@ -130,7 +130,7 @@ class Mover:
 class Carried:
     """One session in a Mover's care."""
 
-    def __init__(self, mover, link, tun, settings, interface):
+    def __init__(self, mover, link, tun, settings, mss, interface):
         self.interface = interface
         self.begun = False
         self._mover = mover
@@ -142,6 +142,7 @@ class Carried:
             *(tun, tunnel.tid, session.sid, tunnel.peer_tid, session.peer_sid, tunnel.addr),
             length_bit=tunnel.options.length_bit,
             ff03=session.ff03,
+            mss=mss,
             local=() if self._forwards else (settings["local"],),
             ipv6=False,
         )

@@ -154,7 +154,8 @@ class UserPlane:
 
     def _run(self):
         # It need not interrupt who fills its queues: a fuller queue costs less for each packet.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         socket_fd = self._sock.fileno()
         while self._running:
             for fd, events in self._poll.poll():
