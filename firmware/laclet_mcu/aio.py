@@ -22,4 +22,4 @@ async def run(shell):
             await asyncio.sleep_ms(_NAP)
         raise
     finally:
-        node.close()
+        shell.close()

@@ -28,15 +28,26 @@ class Shell:
     """
 
     def __init__(self, config):
-        self._level = _LEVELS.index(config["log"]["level"])
+        self._level = 0
         self._poll = select.poll()
         self._ports = []  # what has a ``stream`` to be polled
         self._wires = []
         self._questions = []  # (host, port, done) for DNS
-        self._rx = frame_buffer(_DATAGRAM_MAX)  # whatever comes in, from sockets and lines: one thing at a time
+        self.rx = frame_buffer(_DATAGRAM_MAX)  # whatever comes in, from sockets and lines: one thing at a time
         self.random = os.urandom
         self.keeper = None  # ``watch()``es every new node
+        self.uplinks = None  # Uplinks, where they are configured
+        self._make(config)
+
+    def _make(self, config):
+        """A node, and the uplinks it needs."""
+        self._level = _LEVELS.index(config["log"]["level"])
         self.node = Node(config, self)
+        self.uplinks = None
+        if config["uplink"]:
+            from .uplinks import Uplinks
+
+            self.uplinks = Uplinks(self, config)
 
     # -- the loop -------------------------------------------------------------------------------------
 
@@ -57,27 +68,34 @@ class Shell:
                 self.turn(_LONGEST)
             raise
         finally:
-            self.node.close()
+            self.close()
+
+    def close(self):
+        """Give back sockets and lines, as things are."""
+        self.node.close()
+        if self.uplinks is not None:
+            self.uplinks.close()
+        self._wires.clear()
 
     def end(self):
         """Close calls and tunnels in order, then everything."""
         self.node.stop(self.now())
         while not self.node.stopped(self.now()):
             self.turn(_SHORT)
-        self.node.close()
-        self._wires.clear()
+        self.close()
 
     def renew(self, config):
         """End what runs, and serve another configuration; from a timer, not while input is taken."""
         self.end()
-        self._level = _LEVELS.index(config["log"]["level"])
-        self.node = Node(config, self)
+        self._make(config)
         if self.keeper is not None:
             self.keeper.watch()
         self.start()
 
     def start(self):
         """Begin to listen and to dial."""
+        if self.uplinks is not None:
+            self.uplinks.start(self.now())
         self.node.start(self.now())
         self.flush()
 
@@ -162,10 +180,17 @@ class Shell:
 
     def address_text(self, addr):
         """An address for people."""
-        return "%s port %d" % addr
+        return "%s port %d" % addr[:2]
 
     def resolve(self, host, port, done):
-        """Ask DNS at the next turn; the port of MicroPython waits for the answer, whatever we do."""
+        """Addresses of a name; with uplinks as soon as one is up."""
+        if self.uplinks is not None:
+            self.uplinks.resolve(host, port, done)
+        else:
+            self.ask(host, port, done)
+
+    def ask(self, host, port, done):
+        """Ask the firmware's DNS at the next turn; MicroPython waits for the answer, whatever we do."""
         self._questions.append((host, port, done))
 
     def _ask(self):
@@ -183,13 +208,15 @@ class Shell:
 
     def open_udp(self, endpoint, local, port, peer):
         """A carrier of datagrams."""
-        return Udp(self, endpoint, local, port, peer, self._rx)
+        if self.uplinks is not None:
+            return self.uplinks.open_udp(endpoint, local, port, peer)
+        return Udp(self, endpoint, local, port, peer, self.rx)
 
     def open_line(self, options, target, line):
         """A wire."""
         from .uart import Wire  # a LAC client or an LNS has none
 
-        wire = Wire(self, options, target, line, self._rx)
+        wire = Wire(self, options, target, line, self.rx)
         self._wires.append(wire)
         return wire
 

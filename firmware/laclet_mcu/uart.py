@@ -3,6 +3,8 @@
 from laclet import ticks
 from micropython import const
 
+from .store import forget
+
 _HANG_UP = const(0x18)  # POLLERR | POLLHUP
 _READS = const(4)  # reads before others get their turn
 _RETRY = const(1000)  # ms between attempts to open a device that is missing
@@ -20,7 +22,14 @@ def open_stream(options):
         return Tty(device, options["baud"], rtscts)
     from machine import UART
 
-    more = {"timeout": 0, "rxbuf": _BUFFER}
+    from .hardware import pins_of
+
+    more = pins_of(device)
+    forget("laclet_mcu", "hardware")
+    if not rtscts:
+        more.pop("rts", None)
+        more.pop("cts", None)
+    more.update({"timeout": 0, "rxbuf": _BUFFER})
     if rtscts:
         more["flow"] = UART.RTS | UART.CTS
     try:

@@ -19,6 +19,8 @@ PROGRAMS = {
     "swanctl": "strongswan-swanctl",
     "nft": "nftables",
     "iperf3": "iperf3",
+    "dnsmasq": "dnsmasq-base",
+    "chronyd": "chrony",
 }
 LAB = ("ip", "tcpdump", "tshark")
 GUEST = ("linux.uml", "modprobe")
