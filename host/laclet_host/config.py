@@ -28,11 +28,15 @@ class Finding(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """``config`` as ``laclet.node.config.check`` gives it; not to be used when there are ``errors``."""
+    """``config`` as ``laclet.node.config.check`` gives it; not to be used when there are ``errors``.
+
+    ``tree`` is what was read, secrets in their places.
+    """
 
     config: dict[str, Any]
     errors: list[Finding]
     warnings: list[Finding]
+    tree: dict[str, Any]
 
 
 class _Unreadable(Exception):
@@ -206,8 +210,8 @@ def _secrets(path: Path) -> Path:
     return handed if handed.is_absolute() and handed.exists() and not os.access(beside, os.R_OK) else beside
 
 
-def load(path: str | os.PathLike) -> Loaded:
-    """Read, merge and check a configuration. JSON is for a board, TOML for Linux."""
+def load(path: str | os.PathLike, on_board: bool | None = None) -> Loaded:
+    """Read, merge and check a configuration. JSON is for a board, TOML for Linux, unless ``on_board`` tells."""
     main_path = Path(path)
     beside = _secrets(main_path)
     errors: list[Finding] = []
@@ -219,7 +223,7 @@ def load(path: str | os.PathLike) -> Loaded:
         except _Unreadable as unreadable:
             errors.append(unreadable.finding)
     if errors:
-        return Loaded({}, errors, warnings)
+        return Loaded({}, errors, warnings, {})
     main, secrets = sources[0], sources[-1]
     for each in core.exposed(main.tree):
         warnings.append(main.finding(each, "is a secret", f"move it to {beside.name}"))
@@ -232,12 +236,12 @@ def load(path: str | os.PathLike) -> Loaded:
             # One secrets file may serve several configurations in a folder: a section too many is none of this one's.
             into = warnings if isinstance(_at(secrets.tree, where), dict) else errors
             into.append(secrets.finding(where, what, mend))
-    config, problems = core.check(tree, main_path.suffix == ".json")
+    config, problems = core.check(tree, main_path.suffix == ".json" if on_board is None else on_board)
     for where, what, mend in problems:
         source = secrets if core.is_secret(where) and where in secrets.lines else main
         errors.append(source.finding(where, what, mend))
     errors.sort(key=lambda finding: (finding.file != main.file, finding.line))
-    return Loaded(config, errors, warnings)
+    return Loaded(config, errors, warnings, tree)
 
 
 def _readable_by_others(path: Path) -> list[Finding]:
