@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import sys
 import time
 
 from laclet import ticks
@@ -13,6 +14,7 @@ from micropython import const
 
 from .udp import Udp, address
 
+_PPP_IS_SAFE = ("rp2", "pyboard", "mimxrt")  # values of sys.platform
 _LEVELS = ("error", "warning", "info", "debug")
 _DATAGRAM_MAX = const(2048)  # an MTU of 1500 and all headers, with room for long control messages
 _LONGEST = const(60_000)  # ms; the loop wakes up now and then all the same
@@ -214,11 +216,27 @@ class Shell:
 
     def open_line(self, options, target, line):
         """A wire."""
-        from .uart import Wire  # a LAC client or an LNS has none
+        if options["device"] == "lwip":
+            from .stack import Stack
 
-        wire = Wire(self, options, target, line, self.rx)
+            wire = Stack(self, options, line)
+        else:
+            from .uart import Wire  # a LAC client or an LNS has none
+
+            wire = Wire(self, options, target, line, self.rx)
         self._wires.append(wire)
         return wire
+
+    def has_stack(self):
+        """True where network.PPP takes a stream of ours. On ESP32 lwIP writes from a thread without an interpreter."""
+        try:
+            import network
+        except ImportError:
+            return False
+        if sys.platform in _PPP_IS_SAFE and hasattr(network, "PPP"):
+            return True
+        self.log("warning", "lwip", "network.PPP is not safe here: laclet's own IP is used")
+        return False
 
     def open_interface(self, options, link):
         """An IP host of our own: no operating system takes packets here."""

@@ -13,6 +13,8 @@ from .dialer import Dialer
 
 # How long stop() waits for peers to acknowledge (ms).
 _STOP_TIME = 3000
+# What a line to the firmware's PPP is.
+_STACK = {"device": "lwip", "modem": "none", "baud": 10_000_000}
 
 
 class Node:
@@ -58,10 +60,12 @@ class Node:
         """Make the call of [call.NAME]."""
         call = self.config["call"][name]
         dialer = self.dialers[call["tunnel"]]
-        if call["line"]:
+        if call["line"] or (call.get("interface") == "lwip" and self.shell.has_stack()):
             from .lac import LacCall
 
-            self.calls[name] = LacCall(self, name, self.config["line"][call["line"]], dialer, call["proxy"])
+            # The firmware's own PPP is a host at a line, too.
+            line = self.config["line"][call["line"]] if call["line"] else dict(call, **_STACK)
+            self.calls[name] = LacCall(self, name, line, dialer, call["proxy"])
         elif call["multilink"]:
             from .multilink import MultilinkCall
 

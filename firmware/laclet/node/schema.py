@@ -273,6 +273,16 @@ SECTIONS = (
             ),
         )
         + (("callback", "bool", None, False, PPP, "Let the LNS say in LCP that it will call back."),)
+        + (
+            (
+                "interface",
+                "choice",
+                ("user", "lwip"),
+                "user",
+                PPP | BOARD,
+                "Whose IP: laclet's own, or the firmware's by network.PPP, on ports where that is safe.",
+            ),
+        )
         + _planes(PPP)
         + _extras(PPP)
         + _multilink(PPP)

@@ -141,6 +141,17 @@ def move(buf, to: int, start: int, end: int):
 
 
 @micropython.viper
+def copy(source, start: int, end: int, target, at: int):
+    """Copy ``source[start:end]`` to ``target`` from ``at`` on."""
+    src = ptr8(source)
+    dst = ptr8(target)
+    while start < end:
+        dst[at] = src[start]
+        start += 1
+        at += 1
+
+
+@micropython.viper
 def rc4_key(state, key):
     """See ``crypto.rc4.key_plain``."""
     s = ptr8(state)
