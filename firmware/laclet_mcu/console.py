@@ -78,6 +78,9 @@ class Board:
         """One of ACTS."""
         if word in ("connect", "disconnect"):
             return self._dial(word, arguments, now)
+        if word == "update":
+            data = self.update(arguments, None)
+            return [name + " = " + str(data[name]) for name in sorted(data)]
         if word == "ping":
             return self._ping(arguments, now)
         if word == "factory-reset":
@@ -86,6 +89,21 @@ class Board:
             self._store.forget()
         self._door.soon(None)
         return ["restarting"]
+
+    def update(self, words, value):
+        """The words of update: see docs/update.md."""
+        from .update import Refused as Reason
+        from .updates import Updates
+
+        try:
+            if self._door.updates is None:
+                self._door.updates = Updates(self._shell, self._restart)
+            return self._door.updates.ask(words, value)
+        except Reason as error:
+            raise Refused(*str(error).split("; ", 1)) from None
+
+    def _restart(self):
+        self._door.soon(None)
 
     # -- commands -------------------------------------------------------------------------------------
 

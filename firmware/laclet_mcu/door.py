@@ -12,6 +12,7 @@ from .store import forget
 _LOG_LINES = const(24)  # kept for ``show log``
 _OCTETS_MAX = const(256)  # read at one time
 _LOADING = const(2048)  # bytes between collections while it is loaded: its code stays together
+_LAST_WORDS = const(300)  # ms before a restart: a USB port that vanishes takes along what was not read
 _WAKE = b"\r\n{"
 
 
@@ -26,11 +27,13 @@ class Door:
         self.stream = sys.stdin
         self.armed = None  # for Timers
         self.lines = []  # of the log
+        self.updates = None  # Updates, once there was talk of one
         self._shell = shell
         self._path = path
         self._board = None
         self._state = None  # of an unloaded console
         self._next = None  # (the configuration to run, or None to restart,)
+        self._next_at = None  # when
         self._octet = bytearray(1)
         self._more = select.poll()
         self._more.register(self.stream, select.POLLIN)
@@ -67,13 +70,16 @@ class Door:
         self._shell.node.timers.update(self, now)
 
     def soon(self, config):
-        """Run this as soon as the shell is not in the middle of input; None: restart."""
+        """Run this as soon as the shell is not in the middle of input; None: restart, in a moment."""
         self._next = (config,)
+        now = self._shell.now()
+        self._next_at = ticks.add(now, _LAST_WORDS if config is None else 0)
+        self._shell.node.timers.update(self, now)
 
     def poll_at(self):
         """When there is something to do."""
         if self._next is not None:
-            return self._shell.now()
+            return self._next_at
         if self._board is not None:
             return self._board.poll_at()
         return self._state[0] if self._state else None
@@ -88,7 +94,7 @@ class Door:
                     self.soon(None)
                 else:
                     self._board.on_timer(now)
-        if self._next is None:
+        if self._next is None or not ticks.due(self._next_at, now):
             return
         config = self._next[0]
         self._next = None

@@ -9,7 +9,7 @@ from micropython import const
 from . import boots
 
 _FAILED_MAX = const(10)  # boots in a row; then safe mode: the console and nothing else
-_GOOD = const(60_000)  # ms after which a boot was a good one
+_GOOD = const(60_000)  # ms after which a boot was a good one, and an update, too
 _TICK = const(1000)  # ms between meals of the watchdog
 _REST = const(5000)  # ms before a restart after a crash: time for Ctrl-C
 
@@ -20,13 +20,13 @@ class Keeper:
     ``trial``: of an update that this boot tries, or None.
     """
 
-    def __init__(self, shell, watchdog, trial=None):
+    def __init__(self, shell, watchdog, trial=None, good=_GOOD):
         self.armed = None  # for Timers
         self._shell = shell
         self._watchdog = watchdog
         self._trial = trial
         self._node = None
-        self._good = ticks.add(shell.now(), _GOOD)
+        self._good = ticks.add(shell.now(), good)
         self._at = shell.now()
 
     def poll_at(self):
@@ -75,11 +75,12 @@ def on_trial(shell):
     return Trial(shell, slots.trial)
 
 
-def start(path="/config.json", watchdog=0):
+def start(path="/config.json", watchdog=0, good=_GOOD):
     """Serve the configuration at ``path`` until Ctrl-C; without one in order, or in safe mode, the console only.
 
     ``watchdog``: ms of silence after which the hardware restarts the board, 0 for never. It cannot be stopped: at the
-    prompt the board restarts, too, so it is for boards that nobody works at.
+    prompt the board restarts, too, so it is for boards that nobody works at. ``good``: ms after which a boot, and the
+    code of an update, has shown that it works.
     """
     from .main import shell
 
@@ -96,7 +97,7 @@ def start(path="/config.json", watchdog=0):
         from machine import WDT
 
         meals = WDT(timeout=watchdog)
-    served.keeper = Keeper(served, meals, on_trial(served))
+    served.keeper = Keeper(served, meals, on_trial(served), good)
     served.keeper.watch()
     try:
         served.run()

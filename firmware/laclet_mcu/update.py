@@ -134,10 +134,8 @@ class Update:
         missing = self.want()
         if missing:
             raise Refused(missing[0] + " is missing or not as in the manifest; put what update want tells")
-        state = laclet_slots.read(self._root)
-        state = {"good": state["good"], "trial": slot, "left": laclet_slots.TRIES, "tunnel": tunnel}
         try:
-            laclet_slots.write(state, self._root)
+            laclet_slots.propose(slot, tunnel, self._root)
         except OSError as error:
             raise Refused("cannot write slots.json: %s; is there room?" % error) from None
         return self._checked

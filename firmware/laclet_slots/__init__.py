@@ -6,8 +6,10 @@ boot.py calls ``choose()``. It stands outside of the slots, for no update may br
 import json
 import os
 import sys
+import time
 
-TRIES = 3  # boots that a slot on trial has
+_TRIES = 3  # boots that a slot on trial has
+_REST = 2  # s before a restart: time for Ctrl-C
 
 running = ""  # the slot that was chosen; "": the factory's code, which is frozen, in ROMFS or in /lib
 trial = None  # the state, while the slot that was chosen is on trial
@@ -48,6 +50,11 @@ def fits(slot, root="/"):
         return False
 
 
+def propose(slot, tunnel, root="/"):
+    """Have a slot tried from the next boot on; ``tunnel``: one has to come up then. Raises OSError."""
+    write({"good": read(root)["good"], "trial": slot, "left": _TRIES, "tunnel": tunnel}, root)
+
+
 def choose(root="/"):
     """Put the slot to run in front of sys.path; a boot of one on trial is counted before."""
     global running, trial
@@ -69,3 +76,15 @@ def choose(root="/"):
         running = ""
     if running:
         sys.path.insert(0, root + running)
+
+
+def failed(error):
+    """main.py has ended with an exception: code on trial makes the board restart; any other raises it again."""
+    if trial is None:
+        raise error
+    import machine
+
+    sys.print_exception(error)
+    print("the update does not start; restarting in %d s, Ctrl-C for the prompt" % _REST)
+    time.sleep(_REST)
+    machine.reset()

@@ -9,6 +9,7 @@ The owner gives a ``host``:
 ``apply(config, now)``      run this checked configuration from now on
 ``save(tree, secrets)``     keep both over a restart; raises OSError
 ``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, or raises ``Refused``
+``update(words, value)``    the words of update, for tools; returns plain values, or raises ``Refused``
 ``status()`` ``stats()``    plain values; ``log()`` the last lines
 """
 
@@ -32,6 +33,7 @@ ACTS = {
     "ping": ("ping ADDRESS", "send an ICMP echo through a call"),
     "reboot": ("reboot", "restart the board"),
     "factory-reset": ("factory-reset yes", "forget the configuration, and restart"),
+    "update": ("update [WHAT] [URL]", "status, commit, abort, or from URL: new code, see docs/update.md"),
 }
 _SHOW = {
     "config": "what commit would make run, secrets hidden",
@@ -335,6 +337,8 @@ class Console:
                 answer["data"] = self._host.status()
             elif words == ["show", "stats"]:
                 answer["data"] = self._host.stats()
+            elif words[:1] == ["update"]:
+                answer["data"] = self._host.update(words[1:], asked.get("value"))
             elif words == ["show", "config"]:
                 answer["data"] = hide(merge(*self._new)[0])
             else:
@@ -357,7 +361,7 @@ class Console:
         command = self._COMMANDS.get(word)
         if command is None and word not in ACTS:
             raise Refused("no such command: " + clip(word), _allowed(word, list(self._COMMANDS) + list(ACTS)), column)
-        usage, most = (command[0], command[3]) if command else (ACTS[word][0], 1)
+        usage, most = (command[0], command[3]) if command else (ACTS[word][0], ACTS[word][0].count("[") or 1)
         if len(found) - 1 > most:
             raise Refused("too many words", "write " + usage, found[most + 1][0])
         if command is None:

@@ -4,6 +4,11 @@ import time
 print("laclet starts; Ctrl-C for the prompt, Enter for the console")
 time.sleep(1)
 
-from laclet_mcu.start import start  # noqa: E402
+try:
+    from laclet_mcu.start import start
 
-start()
+    start()
+except Exception as error:
+    import laclet_slots
+
+    laclet_slots.failed(error)
