@@ -73,6 +73,7 @@ class Service:
         self._control = None
         self._routes = None
         self._names = None
+        self._kernel = None
         self._wires = {}  # SerialLine -> Tty
         self._interfaces = set()  # those in the kernel
         self._started = time.monotonic()
@@ -133,7 +134,16 @@ class Service:
         self.log("error", "service", str(fault.Fault(layer, cause, "", hint)))
 
     def _close(self):
-        for each in (self.node, self._metrics, self._routes, self._names, self._hooks, self._control, self._notify):
+        for each in (
+            self.node,
+            self._kernel,
+            self._metrics,
+            self._routes,
+            self._names,
+            self._hooks,
+            self._control,
+            self._notify,
+        ):
             if each is not None:
                 each.close()
         self._loop.close()
@@ -206,6 +216,15 @@ class Service:
             return NoInterface(fault.Fault(fault.INTERFACE, who + _words(error)))
         self._interfaces.add(interface)
         return interface
+
+    def bypass(self, port, session, options):
+        if options.get("interface") == "echo" or options["data_plane"] not in ("auto", "kernel"):
+            return None
+        if self._kernel is None:
+            from .plane.kernel import Kernel
+
+            self._kernel = Kernel(self._loop)
+        return self._kernel.bypass(port, session, options)
 
     def _ipparam(self, options):
         """What hooks are told of whose interface it is: the name of the call, or lns."""

@@ -1,7 +1,6 @@
 """LAC client (voluntary tunnel): our own PPP endpoint joined to a session."""
 
 from .. import ticks
-from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .backoff import Backoff
@@ -147,7 +146,7 @@ class ClientCall:
             return
         elif name == "call-up":
             self.node.log("info", self.component, "call connected, negotiating PPP")
-            join(self.link, source)
+            self.node.join(self.link, source, self.config)
             if self._proxied:
                 self._shortcut.start(now)
             else:
@@ -190,7 +189,7 @@ class ClientCall:
             self.session.close(fault, now)
 
     def _call_down(self, session, fault, now):
-        part(self.link)
+        self.node.part(self.link)
         self.session = None
         was_up = self.settings is not None
         up_at, self._up_at = self._up_at, None

@@ -3,7 +3,6 @@
 from ..fault import SESSION, Fault, clean
 from ..l2tp import results
 from ..l2tp.tables import LNS_INCOMING
-from ..port import join, part
 from ..ppp.link import PppLink
 from ..wire.address import ipv4_bytes, ipv4_text
 from .dialer import tunnel_options
@@ -117,7 +116,7 @@ class Caller(Guest):
         node = self.lns.node
         if name == "call-up":
             self.link.speed = self.session.tx_speed
-            join(self.link, self.session)
+            node.join(self.link, self.session, self.lns.config)
             if not self.lns.take_over(self.link, detail, now):
                 self.link.open(now)
                 self.link.lower_up(now)
@@ -130,7 +129,7 @@ class Caller(Guest):
             node.fault(self.component, detail)
             self.session.close(detail, now)
         elif name == "call-down":
-            part(self.link)
+            node.part(self.link)
             self.link.owner = None
             node.timers.forget(self.link)
             self.link.lower_down(now)

@@ -8,6 +8,7 @@ from .. import ticks
 from ..fault import TUNNEL, Fault
 from ..l2tp.endpoint import Endpoint
 from ..l2tp.tables import LINGER
+from ..port import join, part
 from ..timers import Timers
 from .dialer import Dialer
 
@@ -35,6 +36,7 @@ class Node:
         self.fixed = {}  # (local address, local port) -> Endpoint, of fixed ports
         self._loose = []  # Endpoints of ephemeral ports
         self.kept = []  # Endpoints that others made
+        self._bypasses = {}  # port -> what the shell has put beside its join
         self._stop_at = None
         for name in sorted(config["tunnel"]):
             self.add_dialer(name)
@@ -114,6 +116,8 @@ class Node:
 
     def close(self):
         """Give back interfaces, lines and sockets."""
+        for bypass in self._bypasses.values():
+            bypass.close()
         for call in self.calls.values():
             call.close()
         if self.lns is not None:
@@ -185,6 +189,22 @@ class Node:
         """Take the events of a port from now on."""
         machine.owner = owner
         machine.events = self.events
+
+    def join(self, port, session, config):
+        """Join the ports of a call, ``config`` being its section; a shell may know a shorter way between them."""
+        join(port, session)
+        bypass = getattr(self.shell, "bypass", None)
+        if bypass is not None:
+            bypass = bypass(port, session, config)
+            if bypass is not None:
+                self._bypasses[port] = bypass
+
+    def part(self, port):
+        """Undo ``join``."""
+        bypass = self._bypasses.pop(port, None)
+        if bypass is not None:
+            bypass.close()
+        part(port)
 
     def watch(self, link, component):
         """At log level debug: every control frame of a PppLink is logged, in pppd's words."""

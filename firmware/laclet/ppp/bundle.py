@@ -109,7 +109,7 @@ class Bundle(Network):
         self.terms = terms
         self.members = []
         self._identity = None  # of the first link: all others must have the same
-        self._multilink = False  # the links have agreed on it
+        self.multilink = False  # the links have agreed on it
         self.sender = Sender(self, self.members)
         self.receiver = Receiver(self, self.members, terms.mrru + 4)  # FF 03 and the protocol come on top
         self.joined = self.sender
@@ -140,8 +140,9 @@ class Bundle(Network):
         self._share()
         link.bundle = self
         link.inputs.update(self.inputs)
-        if self._multilink:
+        if self.multilink:
             link.inputs[ppp.MULTILINK] = member.receive
+        link.tell(now)
         link.event("joined", self)
         if not self.network:
             self.network = True
@@ -152,7 +153,7 @@ class Bundle(Network):
         """The Fault that keeps a link from joining, or None."""
         if not self.members:
             return None
-        if not self._multilink or not agreed(link):
+        if not self.multilink or not agreed(link):
             return Fault(LCP, "the peer does no multilink, so there is one link already", hint="set multilink off")
         if identity(link) != self._identity:
             return Fault(LCP, "the peer is another system than that of the bundle's first link")
@@ -172,8 +173,8 @@ class Bundle(Network):
         self._identity = identity(link)
         self.peer_name = link.peer_name
         self.roles = list(link.roles)  # whose keys encrypt
-        self._multilink = agreed(link)
-        self.limit_mtu(int.from_bytes(lcp.find(MRRU).peers, "big") if self._multilink else lcp.peer_mru())
+        self.multilink = agreed(link)
+        self.limit_mtu(int.from_bytes(lcp.find(MRRU).peers, "big") if self.multilink else lcp.peer_mru())
         short = lcp.find(SHORT_SEQUENCE)
         self.sender.short = short.peers is not None
         self.sender.number = 0
@@ -256,7 +257,7 @@ class Bundle(Network):
         """For people: plain values, no secrets."""
         status = self.ncp_status()
         status["links"] = len(self.members)
-        status["multilink"] = self._multilink
+        status["multilink"] = self.multilink
         status["lost"] = self.receiver.lost
         return status
 

@@ -104,6 +104,10 @@ class Ccp(Ncp):
         """True when the authentication has brought keys about."""
         return self._keyed() is not None
 
+    def start_keys(self, bits):
+        """``(send, receive)`` start keys for a key length that was agreed."""
+        return self._keyed().keys(bits)
+
     def start_early(self, now):
         """Not before the keys are there."""
 
@@ -127,13 +131,12 @@ class Ccp(Ncp):
         if self.required and (ours is None or peers is None):
             self.declined(now)
             return False
-        keys = self._keyed()
         if peers is not None:
             bits = strength(peers, self._strengths)
-            self._sender = Sender(keys.keys(bits)[0], bits, peers[0] & STATELESS)
+            self._sender = Sender(self.start_keys(bits)[0], bits, peers[0] & STATELESS)
         if ours is not None:
             bits = strength(ours, self._strengths)
-            self._receiver = Receiver(keys.keys(bits)[1], bits, ours[0] & STATELESS)
+            self._receiver = Receiver(self.start_keys(bits)[1], bits, ours[0] & STATELESS)
         self._reset_id = None
         return True
 

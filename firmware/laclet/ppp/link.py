@@ -268,6 +268,7 @@ class PppLink(Network):
         self.stop_ncps(now)
         if self.bundle is not None:
             self.bundle.leave(self, now)
+        self.tell(now)
 
     def lcp_finished(self, now):
         """LCP is done: the lower layer is needed no longer."""
@@ -296,6 +297,7 @@ class PppLink(Network):
             if self.roles:
                 self._blamed = None  # whatever went wrong before, it was got over
             if self.multilink is None:
+                self.tell(now)
                 self.start_ncps(now)
             else:
                 self.multilink.admit(self, now)

@@ -19,6 +19,7 @@ class Network(Port):
         super().__init__()
         self.random = random
         self.above = None  # takes receive_ip(buf, start, end, now)
+        self.plane = None  # what moves packets past us is told by ``changed(now)`` of links and NCPs that come and go
         self.peer_name = b""  # whom the peer proved to be
         self.mtu = 0  # bytes of an IP packet that may be sent now
         self.fault = None  # why it is being closed
@@ -127,6 +128,11 @@ class Network(Port):
                 return True
         return False
 
+    def tell(self, now):
+        """Whatever moves packets past us must look again."""
+        if self.plane is not None:
+            self.plane.changed(now)
+
     # -- for the NCPs -------------------------------------------------------------------------------
 
     def blame(self, fault):
@@ -137,12 +143,14 @@ class Network(Port):
     def ncp_up(self, ncp, now):
         """An NCP is Opened."""
         self._blamed = None
+        self.tell(now)
         settings = ncp.settings()
         if settings is not None:
             self.event("up", settings)
 
     def ncp_down(self, ncp, now):
         """An NCP left Opened; its packets are dropped until it is back."""
+        self.tell(now)
 
     def ncp_finished(self, ncp, now):
         """An NCP gave up: the link is of no use when it was the last."""
