@@ -74,10 +74,14 @@ class Laclet(_Service):
 class MicroLaclet(_Service):
     """The service of a board on unix MicroPython: a serial line and UDP, a board's heap, the code in a ROM image."""
 
+    module = "laclet_mcu.main"  # what is run
+    environment = ()  # more for its environment: pairs
+
     def start(self):
         path = self.place.write(self._file("config.json"), json.dumps(self.config))
         self.place.write(self._file("secrets.json"), json.dumps(self.secrets))
-        command, environment = launch.command(HEAP, rom(self.place.lab), module="laclet_mcu.main")
+        command, environment = launch.command(HEAP, rom(self.place.lab), module=self.module)
+        environment.update(self.environment)
         self.process = self.place.spawn(*command, path, log=f"{self.name}/laclet.log", env=environment)
         self.said("connecting|listening")
         return self
