@@ -18,10 +18,12 @@ _WAITING = 1000  # links that wait for their programs; more are passed over
 class Hooks:
     """Runs ``directory``/ip-up.d/* and ip-down.d/* one after the other, in a thread. ``log(level, text)``.
 
+    ``state`` (a State) knows which links are up in the eyes of ip-down.d.
     Each program has ``timeout`` seconds. Both may be changed at any time.
     """
 
-    def __init__(self, directory, timeout, log):
+    def __init__(self, directory, timeout, log, state):
+        self._state = state
         self.directory = directory
         self.timeout = timeout
         self._log = log
@@ -41,6 +43,18 @@ class Hooks:
             self._worker.submit(self._all, folder, arguments, environment)
         else:
             self._log("warning", f"{folder}: passed over, {_WAITING} links wait for their programs already")
+
+    def up(self, told):
+        """Run ip-up.d for a link, with ``told``, its arguments and its environment."""
+        if os.path.isdir(os.path.join(self.directory, "ip-down.d")):
+            self._state.add("hooks", told)
+        self.run("ip-up.d", *told)
+
+    def down(self, told, **more):
+        """Run ip-down.d for a link of ours, or of a service that was killed."""
+        arguments, about = told
+        self.run("ip-down.d", arguments, {**about, **more})
+        self._state.discard("hooks", told)
 
     def close(self):
         """Wait for the last program."""
@@ -108,16 +122,14 @@ class CallHooks:
         }
         for i, server in enumerate(settings["dns"][:2]):
             about[f"DNS{i + 1}"] = ipv4_text(server)
-        self._told = ([interface, "", "0", local, remote, self._ipparam], about)
-        self._hooks.run("ip-up.d", *self._told)
+        self._told = [[interface, "", "0", local, remote, self._ipparam], about]
+        self._hooks.up(self._told)
 
     def down(self, seconds, sent, received):
         """The link was up for ``seconds``, and carried so many bytes."""
         if self._told is not None:
-            arguments, about = self._told
-            self._told = None
-            more = {"CONNECT_TIME": str(seconds), "BYTES_SENT": str(sent), "BYTES_RCVD": str(received)}
-            self._hooks.run("ip-down.d", arguments, {**about, **more})
+            told, self._told = self._told, None
+            self._hooks.down(told, CONNECT_TIME=str(seconds), BYTES_SENT=str(sent), BYTES_RCVD=str(received))
 
 
 def programs(folder):

@@ -24,7 +24,8 @@ class IpConfig:
         self._log = log
         self._hooks = hooks
         self._counted = (0, 0)  # bytes before it came up
-        self._pinned = []  # addresses of LNSes, while they have routes of their own
+        self._pinned = []  # (address of an LNS, table), while it has a route of its own there
+        self._rules = []
 
     def quiet6(self, name):
         """Let the kernel invent no IPv6 address for a new interface: the link's own end decides on it."""
@@ -66,27 +67,38 @@ class IpConfig:
         self._names.clear(self._name)
         if self._hooks is not None:
             self._tell_hooks(seconds)
-        for undo, argument in [(self._routes.down, self._index)] + [(self._routes.unpin, lns) for lns in self._pinned]:
+        undo = [(self._routes.remove, ("rule", rule)) for rule in self._rules]
+        undo.append((self._routes.down, (self._index,)))
+        undo += [(self._routes.unpin, pinned) for pinned in self._pinned]
+        for back, arguments in undo:
             try:
-                undo(argument)
+                back(*arguments)
             except OSError as error:
                 self._log("warning", f"{self._name}: {error.strerror}")
         self._pinned = []
+        self._rules = []
 
     def _configure(self, settings, peer):
         options = self._options
         local, remote = ipv4_text(settings["local"]), ipv4_text(settings["remote"])
+        table = options.get("table", 0)
         peers = [addr[0] for addr in (peer, *settings.get("others", ())) if len(addr) == 2]
         for lns in peers:
-            if lns == remote or self._takes(lns):
-                self._say(self._routes.pin(lns))
-                self._pinned.append(lns)
+            tables = {0} if lns == remote else set()
+            for where in tables | {table} if self._takes(lns) else tables:
+                self._say(self._routes.pin(lns, where))
+                self._pinned.append((lns, where))
         # An LNS that calls its end of the link by its public address must not be looked for inside the tunnel.
         self._routes.up(self._index, local, None if remote in peers else remote, settings["mtu"])
-        if options.get("default_route") and not self._routes.add_default(self._index, options["metric"]):
+        if options.get("default_route") and not self._routes.add_default(self._index, options["metric"], table):
             self._say("the other default route stays, behind ours")
         for network in options.get("routes", ()):
-            self._routes.add(network, self._index, options["metric"])
+            self._routes.add(network, self._index, options["metric"], table)
+        if table:
+            for source in (local + "/32", *options["rule_from"]):
+                self._rules.append(self._routes.add_rule(table, source))
+            if options["rule_mark"]:
+                self._rules.append(self._routes.add_rule(table, mark=options["rule_mark"]))
         if options.get("use_peer_dns") and settings["dns"]:
             self._names.set(self._name, [ipv4_text(server) for server in settings["dns"]])
 

@@ -14,10 +14,14 @@ _PATIENCE = 10  # seconds for a command
 
 
 class NameServers:
-    """``set`` and ``clear`` return at once; commands run one after the other in a thread. ``log(level, text)``."""
+    """``set`` and ``clear`` return at once; commands run one after the other in a thread.
 
-    def __init__(self, log):
+    ``log(level, text)``; ``state`` (a State) knows what would outlive us.
+    """
+
+    def __init__(self, log, state):
         self._log = log
+        self._state = state
         self._worker = ThreadPoolExecutor(1, "names")
         self._set = set()  # interfaces with name servers of ours
 
@@ -29,6 +33,7 @@ class NameServers:
             self._run(["resolvectl", "domain", interface, "~."])
         elif shutil.which("resolvconf"):
             self._set.add(interface)
+            self._state.add("resolvconf", interface)
             self._run(["resolvconf", "-a", interface], "".join(f"nameserver {server}\n" for server in servers))
         elif not os.path.exists(_NETIFD):
             self._log("warning", f"name servers {', '.join(servers)} are not used: no resolvectl, no resolvconf")
@@ -40,7 +45,12 @@ class NameServers:
             if os.path.exists(_RESOLVED) and shutil.which("resolvectl"):
                 self._run(["resolvectl", "revert", interface])
             else:
-                self._run(["resolvconf", "-d", interface])
+                self.remove(interface)
+
+    def remove(self, interface):
+        """Take back what was told to resolvconf, by us or by a service that was killed."""
+        self._run(["resolvconf", "-d", interface])
+        self._worker.submit(self._state.discard, "resolvconf", interface)
 
     def close(self):
         """Wait for the last command."""

@@ -21,6 +21,7 @@ from .metrics import Metrics, page
 from .notify import Notify
 from .plane.choose import ChosenInterface
 from .plane.tun import open_tun
+from .state import State
 from .tty import Tty
 
 # Exit codes, with the numbers and meanings of pppd's.
@@ -68,7 +69,8 @@ class Service:
         self._load = load
         self._loop = Loop()
         self._notify = Notify(self._loop, self._summary)
-        self._hooks = Hooks(config["hooks"]["directory"], config["hooks"]["timeout"], self._say("hooks"))
+        self._hooks = None
+        self._state = None
         self._metrics = None
         self._control = None
         self._routes = None
@@ -103,6 +105,11 @@ class Service:
             self._cannot(fault.CONFIG, f"service {self.name}: {error.strerror or error}")
             return False
         self.log("info", "service", f"laclet {__version__} starts as {self.name}")
+        self._state = State(self._control.path.removesuffix(".sock") + ".json")
+        hooks = self._config["hooks"]
+        self._hooks = Hooks(hooks["directory"], hooks["timeout"], self._say("hooks"), self._state)
+        if self._state.left:
+            self._clean()
         try:
             self.node = self._make_node()
         except OSError as error:
@@ -118,6 +125,22 @@ class Service:
             return False
         self._notify.start()
         return True
+
+    def _clean(self):
+        """Take back what a service of this name has left behind."""
+        routes, names = self._tun_tools()
+        for kind, what in self._state.left:
+            try:
+                if kind == "hooks":
+                    self._hooks.down(what)
+                elif kind == "resolvconf":
+                    names.remove(what)
+                else:
+                    routes.remove(kind, what)
+            except (OSError, TypeError, ValueError) as error:
+                self.log("warning", "service", f"left behind by the last one: {kind} {what}: {error}")
+                self._state.discard(kind, what)
+        self.log("info", "service", "what the last one, which was killed, has left behind is taken back")
 
     def _make_node(self):
         """The node with the interfaces of its calls."""
@@ -141,6 +164,7 @@ class Service:
             self._routes,
             self._names,
             self._hooks,
+            self._state,
             self._control,
             self._notify,
         ):
@@ -232,13 +256,13 @@ class Service:
         return next((name for name in calls if calls[name] is options), "lns")
 
     def _tun_tools(self):
-        """The route table and the name servers, made when first needed: pyroute2 takes a while to load."""
+        """The route table and the name servers, made when first needed."""
         if self._routes is None:
             from .names import NameServers
             from .routes import RouteTable
 
-            self._routes = RouteTable()
-            self._names = NameServers(self._say("names"))
+            self._routes = RouteTable(self._state)
+            self._names = NameServers(self._say("names"), self._state)
         return self._routes, self._names
 
     def _say(self, component):

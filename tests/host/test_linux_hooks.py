@@ -10,6 +10,7 @@ from linuxns import in_namespace
 from test_linux_service import client_file, free_port, ip, lns_words, ping
 
 from laclet_linux.hooks import Hooks, programs
+from laclet_linux.state import State
 
 SETTINGS = {"local": bytes((10, 0, 0, 2)), "remote": bytes((10, 0, 0, 1)), "dns": [bytes((192, 0, 2, 53))], "mtu": 1400}
 
@@ -31,7 +32,9 @@ class Desk:
     def __init__(self, folder):
         self.folder = folder
         self.log = []
-        self.hooks = Hooks(str(folder), 5, lambda level, text: self.log.append((level, text)))
+        self.hooks = Hooks(
+            str(folder), 5, lambda level, text: self.log.append((level, text)), State(str(folder / "state.json"))
+        )
 
     def program(self, name, text, which="ip-up.d", mode=0o755):
         path = self.folder / which / name
@@ -126,7 +129,7 @@ def test_what_a_program_leaves_behind_holds_up_nothing(desk):
 
 def test_no_folder_no_programs(tmp_path):
     log = []
-    hooks = Hooks(str(tmp_path / "nowhere"), 5, lambda *words: log.append(words))
+    hooks = Hooks(str(tmp_path / "nowhere"), 5, lambda *words: log.append(words), State(str(tmp_path / "state.json")))
     hooks.run("ip-up.d", [], {})
     hooks.close()
     assert log == []

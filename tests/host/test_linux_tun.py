@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 
 import pytest
 from linuxloop import TestLoop
@@ -15,6 +16,7 @@ from laclet_linux.ipconfig import IpConfig
 from laclet_linux.names import NameServers
 from laclet_linux.plane.choose import ChosenInterface
 from laclet_linux.routes import PROTOCOL, RouteTable
+from laclet_linux.state import State
 
 LNS = ("198.51.100.7", 1701)
 SETTINGS = {"local": bytes((10, 0, 0, 2)), "remote": bytes((10, 0, 0, 1)), "dns": [bytes((10, 0, 0, 53))], "mtu": 1400}
@@ -24,6 +26,9 @@ OPTIONS = {
     "ifname": None,
     "default_route": False,
     "metric": 0,
+    "table": 0,
+    "rule_from": [],
+    "rule_mark": 0,
     "routes": [],
     "use_peer_dns": False,
 }
@@ -44,6 +49,11 @@ def routes():
     }
 
 
+def rules():
+    """Rules as ``{(source, mark, table)}``."""
+    return {(r["src"], r.get("fwmark"), r["table"]) for r in ip("rule")}
+
+
 class Link:
     def __init__(self):
         self.sent = []
@@ -60,7 +70,7 @@ class Link:
 class World:
     """A namespace with an uplink "wan" (192.0.2.10/24, default route) and a shell's parts."""
 
-    def __init__(self, metric="0"):
+    def __init__(self, metric="0", folder=None):
         for words in (
             "link set lo up",
             "link add wan type veth peer name isp",
@@ -72,8 +82,10 @@ class World:
             subprocess.run(["ip", *words.split()], check=True)
         self.log = []
         self.loop = TestLoop()
-        self.routes = RouteTable()
-        self.names = NameServers(self.note)
+        self.folder = folder or tempfile.mkdtemp(prefix="laclet-test-")
+        self.state = State(f"{self.folder}/state.json")
+        self.routes = RouteTable(self.state)
+        self.names = NameServers(self.note, self.state)
         self.before = (routes(), [i["ifname"] for i in ip("link")])
 
     def note(self, level, text):
@@ -91,7 +103,10 @@ class World:
             each.close()
         self.routes.close()
         self.names.close()
+        self.state.close()
         self.loop.close()
+        assert os.listdir(self.folder) == []
+        os.rmdir(self.folder)
         assert (routes(), [i["ifname"] for i in ip("link")]) == self.before
 
 
@@ -255,19 +270,69 @@ def test_names_that_cannot_be_had():
 
 
 @in_namespace
-def test_routes_of_a_killed_service_are_swept():
-    world = World()
+def test_what_a_killed_service_leaves_is_known_and_taken_back(tmp_path):
+    world = World(folder=tmp_path)
+    before = rules()
     child = os.fork()
     if not child:
-        tun = world.tun(default_route=True)
-        tun.up(SETTINGS, LNS, 0)
+        for options in ({"default_route": True}, {"default_route": True, "table": 7, "rule_mark": 9}):
+            world.tun(**options).up(SETTINGS, LNS, 0)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     assert routes() - world.before[0] == {(LNS[0], "wan", "192.0.2.1", child)}
-    alive = ["ip", "route", "add", "198.51.100.9", "dev", "wan", "metric", "1", "proto", str(PROTOCOL)]
-    subprocess.run(alive, check=True)
-    RouteTable().close()
-    assert routes() - world.before[0] == {("198.51.100.9", "wan", None, 1)}
+    assert len(rules() - before) == 2
+    subprocess.run(
+        ["ip", "route", "add", "198.51.100.9", "dev", "wan", "proto", str(PROTOCOL)], check=True
+    )  # another's
+    state = State(f"{tmp_path}/state.json")
+    table = RouteTable(state)
+    assert sorted(kind for kind, _ in state.left) == ["route", "route", "rule", "rule"]
+    for kind, what in state.left:
+        table.remove(kind, what)
+        table.remove(kind, what)
+    assert routes() - world.before[0] == {("198.51.100.9", "wan", None, 0)} and rules() == before
+    assert ip("route", "show", "table", "7") == []
+    state.close()
+    assert os.listdir(tmp_path) == [] and State(f"{tmp_path}/state.json").left == []
+
+
+def test_a_state_that_nobody_can_read_is_none(tmp_path):
+    path = tmp_path / "state.json"
+    for text in ("", "{", "[]", '{"netns": 1}', '{"netns": 1, "things": [["route", {}]]}', "\udcff"):
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        assert State(str(path)).left == []
+
+
+@in_namespace
+def test_policy_routing_by_source_and_mark():
+    world = World()
+    before = rules()
+    first = world.tun(default_route=True, table=1001, rule_from=["192.0.2.0/24", "10.9.0.0/16"], rule_mark=0x17)
+    second = world.tun(default_route=True, table=1002, routes=["203.0.113.0/24"])
+    first.up(SETTINGS, LNS, 0)
+    second.up({**SETTINGS, "local": bytes((10, 0, 1, 2)), "remote": bytes((10, 0, 1, 1))}, LNS, 0)
+    way = [
+        (["203.0.113.1"], "wan"),
+        (["203.0.113.1", "from", "192.0.2.10"], "laclet0"),
+        (["203.0.113.1", "mark", "0x17"], "laclet0"),
+        (["203.0.113.1", "mark", "0x18"], "wan"),
+        (["203.0.113.1", "from", "10.0.0.2"], "laclet0"),
+        (["203.0.113.1", "from", "10.0.1.2"], "laclet1"),
+        ([LNS[0], "from", "192.0.2.10"], "wan"),  # the tunnel itself, though its source is ruled into the tunnel
+    ]
+    assert [ip("route", "get", *words)[0]["dev"] for words, _ in way] == [dev for _, dev in way]
+    assert rules() - before == {
+        ("10.0.0.2", None, "1001"),
+        ("192.0.2.0", None, "1001"),
+        ("10.9.0.0", None, "1001"),
+        ("all", "0x17", "1001"),
+        ("10.0.1.2", None, "1002"),
+    }
+    first.down()
+    assert {rule[2] for rule in rules() - before} == {"1002"}
+    second.down()
+    assert rules() == before and ip("route", "show", "table", "1001") == ip("route", "show", "table", "1002") == []
+    world.end(first, second)
 
 
 @in_namespace

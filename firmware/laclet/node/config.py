@@ -169,7 +169,9 @@ class _Check:
             if call["default_route"]:
                 at = path + ("default_route",)
                 mend = "give each its own metric, or keep one"
-                self.once(default_routes, call["metric"], at, "is taken with this metric by", mend)
+                self.once(default_routes, (call["table"], call["metric"]), at, "is taken with this metric by", mend)
+            if (call["rule_from"] or call["rule_mark"]) and not call["table"]:
+                self.wrong(path + ("table",), "is missing: rules lead to one", "add table = 100, say")
             if call["ifname"] is not None:
                 self.once(ifnames, call["ifname"], path + ("ifname",), "is the interface of", "choose another name")
                 if not is_plain(call["ifname"].replace(".", "_")) or call["ifname"] in (".", ".."):

@@ -262,6 +262,16 @@ SECTIONS = (
             ("default_route", "bool", None, False, PPP | LINUX, "Make it the default route."),
             ("metric", "int", (0, 4294967295), 0, PPP | LINUX, "Metric of its routes."),
             ("routes", "cidrs", None, (), PPP | LINUX, "Networks reached through it."),
+            ("table", "int", (0, 4294967295), 0, PPP | LINUX, "Routing table for its routes; 0 for the main one."),
+            ("rule_from", "cidrs", None, (), PPP | LINUX, "Sources whose packets look in this table."),
+            (
+                "rule_mark",
+                "int",
+                (0, 4294967295),
+                0,
+                PPP | LINUX,
+                "Firewall mark of packets that look in this table; 0 for none.",
+            ),
             ("use_peer_dns", "bool", None, False, PPP, "Ask the LNS for name servers."),
             (
                 "ifname",

@@ -6,6 +6,8 @@ import os
 import socket
 import struct
 
+from ..netlink import Netlink
+
 # linux/if_tun.h
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
@@ -26,7 +28,6 @@ GSO_UDP = 5  # VIRTIO_NET_HDR_GSO_UDP_L4: equal datagrams, not IP fragments
 
 # linux/rtnetlink.h, linux/if_link.h
 _RTM_NEWLINK = 16
-_NLM_F_REQUEST_ACK = 5
 _IFLA_GSO_MAX_SEGS = 40
 _IFLA_GSO_MAX_SIZE = 41
 # Of one UDP_SEGMENT send: datagrams in every kernel that has it, and bytes over IPv6 with extension headers.
@@ -109,10 +110,13 @@ def limit_gso(name, mtu):
     For a host: a router's larger ones, which come joined from elsewhere, would be cut up by the kernel instead.
     """
     segments = min(MAX_SEGMENTS, MAX_SEND // (mtu + 16))
-    attributes = struct.pack("=HHIHHI", 8, _IFLA_GSO_MAX_SEGS, segments, 8, _IFLA_GSO_MAX_SIZE, segments * (mtu - 40))
-    message = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0) + attributes
-    header = struct.pack("=IHHII", 16 + len(message), _RTM_NEWLINK, _NLM_F_REQUEST_ACK, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
-        netlink.send(header + message)
-        reply = netlink.recv(4096)
-    return struct.unpack_from("=i", reply, 16)[0] == 0
+    attributes = ((_IFLA_GSO_MAX_SEGS, struct.pack("=I", segments)),)
+    attributes += ((_IFLA_GSO_MAX_SIZE, struct.pack("=I", segments * (mtu - 40))),)
+    netlink = Netlink()
+    try:
+        netlink.call(_RTM_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, socket.if_nametoindex(name), 0, 0), attributes)
+    except OSError:
+        return False
+    finally:
+        netlink.close()
+    return True
