@@ -1,7 +1,7 @@
 """The stream that ``network.PPP`` gets: lwIP's PPP on one side, a SerialLine of the core on the other.
 
-lwIP's timers write in interrupt context: ``write`` neither allocates nor raises, and takes everything. All else happens in
-the main loop.
+lwIP's timers write in interrupt context: ``write`` neither allocates nor raises, and takes everything. All else happens
+in the main loop.
 """
 
 import io

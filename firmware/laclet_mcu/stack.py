@@ -1,6 +1,7 @@
-"""A LAC client whose PPP and IP are the firmware's: ``network.PPP`` is the host at a line that leads into the tunnel."""
+"""A LAC client with PPP and IP of the firmware: ``network.PPP`` is the host at a line that leads into the tunnel."""
 
 import network
+
 from laclet import ticks
 from laclet.fault import LINE, Fault
 from laclet.node.backoff import Backoff

@@ -4,7 +4,6 @@ import gc
 import select
 
 import micropython
-
 from laclet.port import HEADROOM, Port, frame_buffer, join
 from laclet.wire import fast, hdlc
 from laclet_mcu.hdlcstream import HdlcStream
