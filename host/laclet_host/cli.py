@@ -20,6 +20,7 @@ COMMANDS = {
     "config": "config",
     "lns": "lns",
     "virtual": "virtual",
+    "ping": "ping",
     "completion": "completion",
 }
 

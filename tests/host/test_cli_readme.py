@@ -17,6 +17,7 @@ from laclet_host.config import load
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLIENT, SECRETS = re.findall(r"```toml\n(.*?)```", README, re.S)
+LINUX = README.split("## Use it on Linux")[1].split("\n## ")[0]
 COMMANDS = [shlex.split(line) for line in re.findall(r"^    (laclet .*)$", README, re.M)]
 
 
@@ -51,7 +52,7 @@ def test_way_to_the_first_ping(tmp_path):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     write(tmp_path)
     run_dir = tmp_path / "run"
-    waiting = [words[1:] for words in COMMANDS]
+    waiting = [shlex.split(line)[1:] for line in re.findall(r"^    (laclet .*)$", LINUX, re.M)]
     lns = Service(run_dir, *waiting.pop(0), "--json")
     lns.wait_for("listening")
     check = laclet(run_dir, *waiting.pop(0), cwd=tmp_path)

@@ -156,6 +156,50 @@ def config_edit(file: Path | None, port: str | None, prompt: bool, discard: bool
     click.echo(f"{place.name}: {'runs and keeps it' if changed else 'nothing has changed'}", err=True)
 
 
+@config.command("wizard")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@port_option
+@click.option("--role", type=click.Choice(["client", "lac", "lns"]), help="What the device is to be.")
+@click.option("--server", help="Address or name of the LNS.")
+@click.option("--username", help="User name for PPP.")
+@click.option("--device", help="Serial device, or number of the UART.")
+@click.option("--modem", type=click.Choice(["none", "answer", "dial"]), help="Modem in front of the line.")
+@click.option("-y", "--yes", is_flag=True, help="Write or push it without asking.")
+@_prompt
+@_discard
+def config_wizard(file: Path | None, port: str | None, yes: bool, prompt: bool, discard: bool, **given) -> None:
+    """Ask what has to be known, and write it to FILE and its secrets beside it, or push it to a device.
+
+    What options say is not asked; passwords and secrets always are.
+    """
+    from laclet.node.config import check
+    from laclet.node.values import dotted
+
+    from ..wizard import Wizard
+
+    place = None if file is not None else _open(port, prompt, discard)
+    try:
+        role = given.pop("role")
+        wizard = Wizard({key: value for key, value in given.items() if value is not None})
+        tree = wizard.tree(role, place is not None)
+        for path, what, mend in check(tree, place is not None)[1]:
+            raise Trouble(f"{dotted(path)}: {what}; {mend}", CONFIG_INVALID)
+        if file is not None:
+            _save(file, tree, yes)
+            click.echo(f"{file}: written; laclet run {file}", err=True)
+            return
+        old, new = place.compare(tree)
+        for line in _diff(old, new, place.name, "answers"):
+            click.echo(line, err=True)
+        if not yes and not wizard.agrees(f"Push this to {place.name}"):
+            raise click.Abort
+        _push(place, tree)
+        click.echo(f"{place.name}: runs and keeps it", err=True)
+    finally:
+        if place is not None:
+            place.close()
+
+
 def _open(port: str | None, prompt: bool, discard: bool):
     from ..configplace import open_place
 

@@ -12,7 +12,7 @@ from ..ui import DEVICE_ABSENT, fail, print_json
 @click.command()
 @click.argument("name", default="virtual")
 @click.option("--flash", type=click.Path(dir_okay=False, path_type=Path), help="Keep its flash in this file.")
-@click.option("--heap", default="192K", show_default=True, help="Size of its heap.")
+@click.option("--heap", default="256K", show_default=True, help="Size of its heap.")
 @click.option("--json", "as_json", is_flag=True, help="Its name and ports as one JSON object.")
 def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
     """A board without hardware: real MicroPython with laclet, flash, console and one UART, until Ctrl-C.
