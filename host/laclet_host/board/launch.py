@@ -46,7 +46,7 @@ def _own_tty():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _map(path):
+def map_rom(path):
     """Map a file into memory; returns what holds it there."""
     import ctypes
     import mmap
@@ -62,7 +62,7 @@ def main():
     folder, *arguments = sys.argv[1:]
     if os.environ.pop("LACLET_TTY", None):
         _own_tty()
-    image = _map(os.environ["LACLET_ROM"]) if "LACLET_ROM" in os.environ else None
+    image = map_rom(os.environ["LACLET_ROM"]) if "LACLET_ROM" in os.environ else None
     sys.path.append(folder)
     from micropython_run import run_main
 

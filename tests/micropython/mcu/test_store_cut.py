@@ -6,48 +6,10 @@ On a LittleFS in memory, whose device fails for good at the cut; then it is moun
 import json
 import os
 
-import vfs
+import flash
+from flash import Flash
 
 from laclet_mcu.store import Store
-
-_BLOCK = 512
-_BLOCKS = 40
-
-
-class Flash:
-    """A block device in memory; in write or erase number ``cut`` half is done, and nothing more after that."""
-
-    def __init__(self):
-        self.data = bytearray(_BLOCK * _BLOCKS)
-        self.cut = 0
-        self.writes = 0
-
-    def readblocks(self, block, buf, offset=0):
-        at = block * _BLOCK + offset
-        buf[:] = memoryview(self.data)[at : at + len(buf)]
-
-    def writeblocks(self, block, buf, offset=0):
-        at = block * _BLOCK + offset
-        size = self.room(len(buf))
-        self.data[at : at + size] = memoryview(buf)[:size]
-        return 0 if size == len(buf) else -5
-
-    def room(self, size):
-        self.writes += 1
-        if not self.cut or self.writes < self.cut:
-            return size
-        return size // 2 if self.writes == self.cut else 0
-
-    def ioctl(self, op, arg):
-        if op == 4:
-            return _BLOCKS
-        if op == 5:
-            return _BLOCK
-        if op == 6:
-            size = self.room(_BLOCK)
-            self.data[arg * _BLOCK : arg * _BLOCK + size] = b"\xff" * size
-            return 0 if size == _BLOCK else -5
-        return 0
 
 
 def pair(number):
@@ -68,48 +30,39 @@ def number(content):
     return int(name[3:-8])
 
 
-class Mounted:
-    """The flash as a file system at /cut."""
-
-    def __init__(self, flash, cut=0):
-        flash.cut = cut
-        flash.writes = 0
-        vfs.mount(vfs.VfsLfs2(flash, progsize=32, readsize=32, lookahead=32), "/cut")
+class Mounted(flash.Mounted):
+    """The store of a flash."""
 
     def __enter__(self):
-        return Store("/cut/config.json")
-
-    def __exit__(self, *_):
-        vfs.umount("/cut")
+        return Store(super().__enter__() + "config.json")
 
 
 def with_saves(count):
     """A flash after that many saves."""
-    flash = Flash()
-    vfs.VfsLfs2.mkfs(flash, progsize=32, readsize=32, lookahead=32)
-    with Mounted(flash) as store:
+    device = Flash(40)
+    with Mounted(device) as store:
         for i in range(count):
             store.save(*pair(i))
-    return flash
+    return device
 
 
 def cut_everywhere(saves, during, old, new):
     """``during(store)`` cut at every write; what counts afterwards is ``old`` or ``new``, and it stays."""
-    flash = with_saves(saves)
-    image = bytes(flash.data)
-    with Mounted(flash) as store:
+    device = with_saves(saves)
+    image = bytes(device.data)
+    with Mounted(device) as store:
         during(store)
-        total = flash.writes
+        total = device.writes
     assert total > 8
     seen = set()
     for cut in range(1, total + 1):
-        flash.data[:] = image
+        device.data[:] = image
         try:
-            with Mounted(flash, cut) as store:
+            with Mounted(device, cut) as store:
                 during(store)
         except OSError:
             pass
-        with Mounted(flash) as store:
+        with Mounted(device) as store:
             found = number(store.read())
             assert found in (old, new), (cut, found)
             # The board goes on: what counted counts again, and the next save works.
@@ -126,39 +79,39 @@ def test_a_save_is_all_or_nothing():
 
 
 def test_an_interrupted_save_may_be_interrupted_while_it_is_ended():
-    flash = with_saves(2)
-    image = bytes(flash.data)
-    with Mounted(flash) as store:
+    device = with_saves(2)
+    image = bytes(device.data)
+    with Mounted(device) as store:
         store.save(*pair(2))
-        total = flash.writes
+        total = device.writes
     ended = 0
     for first in range(total // 2, total):
-        flash.data[:] = image
+        device.data[:] = image
         try:
-            with Mounted(flash, first) as store:
+            with Mounted(device, first) as store:
                 store.save(*pair(2))
         except OSError:
             pass
-        half = bytes(flash.data)
-        with Mounted(flash) as store:
+        half = bytes(device.data)
+        with Mounted(device) as store:
             expected = number(store.read())
-            writes = flash.writes
+            writes = device.writes
         ended += writes > 0
         for second in range(1, writes + 1):
-            flash.data[:] = half
+            device.data[:] = half
             try:
-                with Mounted(flash, second) as store:
+                with Mounted(device, second) as store:
                     store.read()
             except OSError:
                 pass
-            with Mounted(flash) as store:
+            with Mounted(device) as store:
                 assert number(store.read()) == expected, (first, second)
     assert ended
 
 
 def test_the_first_save_over_files_that_were_copied_to_the_board():
-    flash = with_saves(0)
-    with Mounted(flash) as store:
+    device = with_saves(0)
+    with Mounted(device) as store:
         tree, secrets = pair(0)
         for name, content in (("config.json", tree), ("secrets.json", secrets)):
             with open("/cut/" + name, "w") as file:

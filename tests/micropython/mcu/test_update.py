@@ -1,81 +1,15 @@
 """Updates on a LittleFS: what is taken and refused, the trial, and the power cut in the middle of every write."""
 
 import os
-import sys
-from binascii import hexlify
-from hashlib import sha256
 
 from flash import Flash, Mounted
+from updatedesk import Service, boot, code, install, manifest, put, whole
 
 import laclet_slots
 from laclet_mcu.trial import Trial
 from laclet_mcu.update import Refused, Update
 
 KEY = b"correct horse battery staple"
-
-
-def code(number):
-    """The files of version ``number``; one is in all of them."""
-    return {
-        "laclet/same.mpy": b"s" * 300,
-        f"laclet/wire/new{number}.mpy": bytes([number]) * 700,
-        "laclet_mcu/main.py": b"version = %d\n" % number,
-    }
-
-
-def manifest(files, version="1", mpy=None, key=None):
-    text = f"# laclet {version}\n# mpy {mpy or sys.implementation._mpy}\n"
-    for path in sorted(files):
-        text += hexlify(sha256(files[path]).digest()).decode() + "  " + path + "\n"
-    text = text.encode()
-    if key is not None:
-        text += b"# hmac " + hexlify(hmac(key, text)) + b"\n"
-    return text
-
-
-def hmac(key, text):
-    key += bytes(64 - len(key))
-    inner = sha256(bytes([x ^ 0x36 for x in key]) + text).digest()
-    return sha256(bytes([x ^ 0x5C for x in key]) + inner).digest()
-
-
-def put(update, path, data, chunk=100):
-    for at in range(0, len(data), chunk):
-        assert update.put(path, at, data[at : at + chunk]) == min(at + chunk, len(data))
-
-
-def install(update, files, text):
-    """All of an update; the paths that were asked for."""
-    asked = []
-    put(update, "manifest", text)
-    while True:
-        wanted = update.want()
-        if not wanted:
-            return asked
-        for path in wanted:
-            put(update, path, files[path])
-        asked += wanted
-
-
-def boot(root):
-    """What boot.py does; the slot that runs."""
-    laclet_slots.running, laclet_slots.trial = "", None
-    path = list(sys.path)
-    laclet_slots.choose(root)
-    new = sys.path[: len(sys.path) - len(path)]
-    sys.path[:] = path
-    assert new == ([root + laclet_slots.running] if laclet_slots.running else [])
-    return laclet_slots.running
-
-
-def whole(root, slot):
-    """The number of the version in a slot, all of whose files are there and right."""
-    with open(root + slot + "/laclet_mcu/main.py") as file:
-        number = int(file.read().split()[2])
-    for path, content in code(number).items():
-        with open(root + slot + "/" + path, "rb") as file:
-            assert file.read() == content, path
-    return number
 
 
 def refused(call, *arguments):
@@ -99,28 +33,6 @@ class Board(Mounted):
         root = super().__enter__()
         assert boot(root) == ""
         return root
-
-
-class Dialer:
-    up = True
-
-    def usable(self):
-        return self.up
-
-
-class Service:
-    """The shell and node that a trial looks at."""
-
-    def __init__(self):
-        self.node = self
-        self.dialers = {"a": Dialer()}
-        self.said = []
-
-    def now(self):
-        return 0
-
-    def log(self, level, component, text):
-        self.said.append((level, text))
 
 
 def test_an_update_is_tried_and_becomes_good():
