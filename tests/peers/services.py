@@ -32,7 +32,7 @@ class Chrony(Daemon):
     def start(self):
         conf = self.place.write(
             f"{self.place.directory}/chrony.conf",
-            "local stratum 8\nallow all\ncmdport 0\nport 123\npidfile /dev/null\n",
+            f"local stratum 8\nallow all\ncmdport 0\nport 123\npidfile {self.place.directory}/chrony.pid\n",
         )
         self.process = self.place.spawn(*["chronyd", "-d", "-x", "-u", "root", "-f", conf], log="chrony.log")
         self.place.until("udp_port", 123)
