@@ -130,7 +130,7 @@ class Laclet:
         """True while this call is up; without a name: while all are."""
         if name is not None and name not in self.node.calls:
             raise Failed("there is no call " + name)
-        return all([state.up for state in self._states if name in (None, state.name)])
+        return all(state.up for state in self._states if name in (None, state.name))
 
     async def up(self, name=None):
         """Wait until ``is_up(name)``; asyncio.wait_for() limits it."""
