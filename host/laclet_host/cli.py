@@ -19,6 +19,7 @@ COMMANDS = {
     "stop": "service",
     "config": "config",
     "lns": "lns",
+    "flash": "flash",
     "virtual": "virtual",
     "ping": "ping",
     "completion": "completion",
