@@ -94,6 +94,13 @@ class UdpCarrier:
             drops[reason] = drops.get(reason, 0) + count
         return drops
 
+    def mark(self, dscp):
+        """The class of service of everything that is sent from now on (RFC 2474)."""
+        if self.sock.family == socket.AF_INET6:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+        else:
+            self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
     def take_esp(self):
         """Let the kernel take ESP from this socket (RFC 3948); IKE behind its marker still comes to us."""
         self.sock.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _UDP_ENCAP_ESPINUDP)

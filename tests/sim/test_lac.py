@@ -48,11 +48,12 @@ class PppHost:
 
 
 class Desk:
-    def __init__(self, seed=1, lns_tree=None, **link):
+    def __init__(self, seed=1, lns_tree=None, call=None, **link):
         self.world = World(seed)
         self.net = Network(self.world, **link)
-        self.lns, _ = make(self.world, self.net, "lns", lns_tree or lns())
-        self.node, self.shell = make(self.world, self.net, "lac", LAC)
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
+        tree = dict(LAC, call={"meter": dict(LAC["call"]["meter"], **(call or {}))})
+        self.node, self.shell = make(self.world, self.net, "lac", tree)
         self.call = self.node.calls["meter"]
         self.wire = self.shell.wires[0]
         self.host = PppHost(self.world, self.wire)
@@ -160,6 +161,21 @@ def test_loss_on_the_tunnel():
                 break
             d.dial()
         assert d.up(), seed
+
+
+def test_errors_of_the_line_are_told_now_and_then():
+    d = Desk(call={"error_reports": 10, "private_group": "blue"})
+    d.dial()
+    assert d.world.run(8000, d.up)
+    (caller,) = d.lns.lns.callers.values()
+    for _ in range(3):
+        noise = bytearray(40) + b"\x7e\xff\x03\x00\x21\x45\x00\x00\x7e"
+        d.call.line.receive(noise, 40, len(noise), d.world.now)
+    d.world.run(40_000)
+    told = caller.status()
+    assert told["line_errors"]["crc"] == 3 and told["private_group"] == "blue"
+    assert d.lns_shell.said("reports errors") == 1, "nothing new, nothing told"
+    assert d.up()
 
 
 def test_sli_changes_the_accms_of_the_line():

@@ -12,11 +12,11 @@ from sim.test_lac import LAC, PppHost
 class ModemDesk:
     """A node whose line has an AT modem; behind it a PPP host. ``far`` plays the modem's end of the wire."""
 
-    def __init__(self, modem="answer", **link):
+    def __init__(self, modem="answer", line=None, lns_tree=None, **link):
         self.world = World(1)
         self.net = Network(self.world, **link)
-        self.lns, _ = make(self.world, self.net, "lns", lns())
-        tree = {**LAC, "line": {"meter": {"device": "uart1", "modem": modem}}}
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
+        tree = {**LAC, "line": {"meter": {"device": "uart1", "modem": modem, **(line or {})}}}
         if modem == "dial":
             tree["line"]["meter"]["number"] = "*99#"
         self.node, self.shell = make(self.world, self.net, "lac", tree)

@@ -292,7 +292,9 @@ def test_kick_repeats_the_request_and_starts_the_timer_anew():
     machine.sent()
     machine.kick(400)
     assert [code for code, _, _ in machine.sent()] == [ppp.CONFIGURE_REQUEST]
-    assert machine.poll_at() == 550  # sooner than after a first request
+    assert machine.poll_at() == 700
+    machine.kick(500, 150)
+    assert machine.poll_at() == 650
     machine = opened()
     machine.kick(0)
     assert machine.sent() == []

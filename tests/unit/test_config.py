@@ -53,7 +53,7 @@ def test_schema_is_well_formed():
             assert kind in KINDS and text[-1] == "." and len(text) < 100, key
             assert not flags & schema.MUST or default is None
             if kind in ("int", "seconds"):
-                assert limits[0] <= default <= limits[1], key
+                assert default is None or limits[0] <= default <= limits[1], key
             if kind == "choice":
                 assert default in limits
     assert schema.section("tunnel")[0] == "tunnel" and schema.section("tunel") is None
@@ -76,7 +76,13 @@ def test_lac_call_keeps_no_ppp_keys():
         tree(line={"port": {"device": "/dev/ttyS0"}}, call={"c": {"tunnel": "office", "line": "port"}})
     )
     assert problems == []
-    assert config["call"]["c"] == {"tunnel": "office", "line": "port", "proxy": False}
+    assert config["call"]["c"] == {
+        "tunnel": "office",
+        "line": "port",
+        "proxy": False,
+        "private_group": None,
+        "error_reports": 0,
+    }
     assert config["line"]["port"]["baud"] == 115200
 
 
@@ -129,9 +135,9 @@ def test_bad_values_are_named_with_their_mend():
     office, home, port = ("tunnel", "office"), ("call", "home"), ("line", "port")
     for section, key, value, said in (
         (office, "redial", "yes", 'must be true or false, not "yes"; write true or false without quotes'),
-        (office, "rws", 0, "0 is out of range; choose 1 to 64"),
-        (office, "rws", 2.5, "must be a whole number, not 2.5; choose 1 to 64"),
-        (office, "rws", True, "must be a number, not true; write 1 to 64 without quotes"),
+        (office, "rws", 0, "0 is out of range; choose 1 to 65535"),
+        (office, "rws", 2.5, "must be a whole number, not 2.5; choose 1 to 65535"),
+        (office, "rws", True, "must be a number, not true; write 1 to 65535 without quotes"),
         (office, "holdoff", float("nan"), "nan is out of range; choose 0.1 to 3600"),
         (office, "holdoff", 90, "is longer than redial_timeout; make it 60 or less"),
         (office, "hostname", 7, "must be a string, not 7; put it in quotes"),

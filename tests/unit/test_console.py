@@ -234,7 +234,7 @@ def test_tab_and_question_mark():
         assert host.type(typed) == typed[:-1] + added, typed
         host.type("\x15")
     said = host.type("set tunnel.isp.h\t")
-    assert "tunnel.isp.hello_interval  tunnel.isp.holdoff  tunnel.isp.hostname" in said
+    assert "tunnel.isp.holddown  tunnel.isp.holdoff  tunnel.isp.hostname" in said
     host.type("\x15")
     said = host.type("?")
     assert all(word in said for word in ("commit [confirm MIN]", "factory-reset yes", "ping ADDRESS"))

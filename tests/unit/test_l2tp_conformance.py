@@ -11,7 +11,7 @@ LAC = ("10.0.0.1", 40000)
 LNS = ("10.0.0.2", 1701)
 
 # M bit of each AVP (§4.4): 1 except for these.
-OPTIONAL = (5, 6, 8, 25, 26, 27, 28, 29, 30, 31, 32, 33, 37, 38)
+OPTIONAL = (5, 6, 8, 25, 26, 27, 28, 29, 30, 31, 32, 33, 37, 38, 46, 47, 48)
 NEVER_HIDDEN = (0, 1, 2, 5, 7, 10, 12, 36, 39)
 # AVPs that must be present (§6.1 to §6.14), beside the Message Type.
 REQUIRED = {

@@ -9,6 +9,8 @@ from ..wire.l2tp import put_u16
 
 # Received messages kept while an earlier one is missing; also the window we advertise. The RFC's default (§4.4.3).
 RECEIVE_WINDOW = 4
+# Messages kept out of order, however wide the window is: the peer repeats those beyond.
+MAX_HELD = 64
 # Messages waiting to be sent or acknowledged; more means a peer that lets us talk without answering.
 MAX_QUEUE = 512
 # §5.8: the cap on the retransmission interval must not be below 8 s.
@@ -46,7 +48,7 @@ class Channel:
         self._resend_at = None
         self._ack_at = None
         self._ack_now = False
-        self._held = {}  # Ns -> (start of AVPs, copy); at most rws entries
+        self._held = {}  # Ns -> (start of AVPs, copy); at most rws and MAX_HELD entries
 
     def set_window(self, rws):
         """The peer's Receive Window Size; 0 is invalid and read as 1."""
@@ -95,7 +97,7 @@ class Channel:
         if ahead >= 0x8000:
             self._ack_now = True  # a duplicate must be acknowledged: our acknowledgement may have been lost
             return DUPLICATE
-        return HELD if ahead < self.rws and ns not in self._held else OUTSIDE
+        return HELD if ahead < self.rws and ns not in self._held and len(self._held) < MAX_HELD else OUTSIDE
 
     def hold(self, ns, message):
         """Keep a copy of a message that accept() said may be HELD."""

@@ -226,6 +226,8 @@ class Endpoint:
         """The peer has shown that it receives at its address: the tunnel is no longer half-open."""
         self._half_open.pop((tunnel.addr, tunnel.peer_tid), None)
         self.carrier.settle(tunnel.addr)
+        if tunnel.dscp is not None and hasattr(self.carrier, "mark"):
+            self.carrier.mark(tunnel.dscp)
 
     def forget(self, tunnel):
         """The tunnel is gone for good."""

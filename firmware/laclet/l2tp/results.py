@@ -80,8 +80,11 @@ def stop_fault(result):
     return Fault(TUNNEL, "closed by the peer", said)
 
 
-def cdn_fault(result):
-    """The Fault for a CDN with ``result`` (code, error, message), or None when it carried no Result Code."""
-    if result is None:
-        return Fault(SESSION, "call cleared by the peer", "CDN without a reason")
-    return Fault(SESSION, "call cleared by the peer", "CDN " + str(result[0]) + ": " + _text(_CDN, result))
+def cdn_fault(result, cause=None):
+    """The Fault for a CDN with ``result`` (code, error, message) and ``cause`` (RFC 3145); either may be None."""
+    said = "CDN without a reason" if result is None else "CDN " + str(result[0]) + ": " + _text(_CDN, result)
+    if cause is not None:
+        from .disconnect import text
+
+        said += "; PPP: " + text(cause)
+    return Fault(SESSION, "call cleared by the peer", said)

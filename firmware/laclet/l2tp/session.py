@@ -30,6 +30,8 @@ from .tables import (
 
 # The peer's answer to a call request or reply must come within this (ms).
 _SETUP_TIME = 60_000
+# Layers of a fault that a CDN tells the cause of (RFC 3145).
+_PPP = ("lcp", "auth", "ipcp", "ipv6cp", "ccp")
 # Counters stay small ints (31 bits) on 32-bit boards, so that counting allocates nothing.
 _COUNTER = 0x3FFFFFFF if sys.maxsize < 1 << 32 else (1 << 62) - 1
 
@@ -97,6 +99,14 @@ class Session(Port):
         if self.state == ESTABLISHED:
             w = self._writer(SLI)
             w.put(avp.ACCM, b"\0\0" + send.to_bytes(4, "big") + receive.to_bytes(4, "big"))
+            self._send(w, now)
+            self.tunnel.flush(now)
+
+    def tell_errors(self, counters, now):
+        """As LAC: tell the LNS what went wrong on the line since it is up (WEN, §6.13); six 32-bit counters."""
+        if self.state == ESTABLISHED:
+            w = self._writer(WEN)
+            w.put(avp.CALL_ERRORS, b"\0\0" + b"".join([n.to_bytes(4, "big") for n in counters]))
             self._send(w, now)
             self.tunnel.flush(now)
 
@@ -224,7 +234,7 @@ class Session(Port):
         """A control message for this call, from the tunnel."""
         if mtype == CDN:
             if self.fault is None:
-                self.fault = results.cdn_fault(avp.get(avps, avp.RESULT_CODE))
+                self.fault = results.cdn_fault(avp.get(avps, avp.RESULT_CODE), avp.get(avps, avp.PPP_DISCONNECT_CAUSE))
             self._step(CDN, now)
         elif mtype in (SLI, WEN):
             self._on_line_message(mtype, avps)
@@ -340,11 +350,18 @@ class Session(Port):
         if self.physical is not None:
             w.u32(avp.PHYSICAL_CHANNEL, self.physical)
         self._numbers(w)
+        self._mark(w)
         self._send(w, now)
+
+    def _mark(self, w):
+        """RFC 3308: the class of service of this call is its tunnel's."""
+        if self.tunnel.options.dscp is not None:
+            w.u16(avp.SESSION_DS, self.tunnel.options.dscp << 10)
 
     def _send_icrp(self, now):
         w = self._writer(ICRP)
         w.u16(avp.ASSIGNED_SESSION_ID, self.sid)
+        self._mark(w)
         self._send(w, now)
 
     def _speeds(self, w):
@@ -375,11 +392,13 @@ class Session(Port):
         w.u32(avp.BEARER_TYPE, self.bearer)
         w.u32(avp.FRAMING_TYPE, self.framing)
         self._numbers(w)
+        self._mark(w)
         self._send(w, now)
 
     def _send_ocrp(self, now):
         w = self._writer(OCRP)
         w.u16(avp.ASSIGNED_SESSION_ID, self.sid)
+        self._mark(w)
         self._send(w, now)
 
     def _send_occn(self, now):
@@ -392,6 +411,10 @@ class Session(Port):
         w = self._writer(CDN)
         w.result(self._result[0], self._result[1], self._result[2])
         w.u16(avp.ASSIGNED_SESSION_ID, self.sid)
+        if self.fault is not None and self.fault.layer in _PPP:
+            from .disconnect import cause
+
+            w.put(avp.PPP_DISCONNECT_CAUSE, cause(self.fault))
         self._send(w, now)
 
     def _offer(self, now):

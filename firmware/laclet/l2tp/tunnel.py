@@ -76,6 +76,7 @@ class TunnelOptions:
         self.tie_breaker = False  # we want one tunnel between us, whoever opens it
         self.length_bit = False  # L in data packets
         self.sequencing = False  # ask for sequence numbers in data packets
+        self.dscp = None  # the class of service we ask for (RFC 3308), 0 to 63
         self.bearer = 0  # calls we place when asked (OCRQ): bit 0 on digital lines, bit 1 on analog ones
 
 
@@ -94,6 +95,7 @@ class Tunnel:
         self.peer_vendor = ""
         self.peer_framing = 3  # Framing Capabilities: bit 0 synchronous, bit 1 asynchronous
         self.peer_bearer = 0  # Bearer Capabilities: bit 0 digital, bit 1 analog; 0: it places no calls
+        self.dscp = None  # agreed with the peer
         self.fault = None  # why it ended, or is ending
         self.sessions = {}  # our session id -> Session
         self.heard = 0  # when the peer last sent anything valid
@@ -175,6 +177,7 @@ class Tunnel:
             "peer": self.addr,
             "peer_name": self.peer_name,
             "peer_vendor": self.peer_vendor,
+            "dscp": self.dscp,
             "retransmissions": self.channel.retransmissions,
             "sessions": [s.status() for s in self.sessions.values()],
         }
@@ -313,6 +316,10 @@ class Tunnel:
         self.peer_framing = avp.get(avps, avp.FRAMING_CAPABILITIES, 3) & 3
         self.peer_bearer = avp.get(avps, avp.BEARER_CAPABILITIES, 0) & 3
         self.channel.set_window(avp.get(avps, avp.RECEIVE_WINDOW_SIZE, 4))
+        service = avp.get(avps, avp.CONTROL_DS)
+        if service is not None and self.options.dscp is not None:
+            # Who answers has the last word; a peer that does not answer knows nothing of it.
+            self.dscp = service >> 10 if self.state == WAIT_CTL_REPLY else self.options.dscp
         if version != 0x0100:
             fault = Fault(TUNNEL, "protocol version not supported", str(version >> 8) + "." + str(version & 0xFF))
             self._refuse(results.STOP_VERSION, 0x0100, "", fault, now)
@@ -444,6 +451,8 @@ class Tunnel:
         w.u16(avp.FIRMWARE_REVISION, 0x0100)
         w.put(avp.VENDOR_NAME, b"laclet")
         w.u16(avp.RECEIVE_WINDOW_SIZE, self.options.rws)
+        if self.options.dscp is not None:
+            w.u16(avp.CONTROL_DS, self.options.dscp << 10)  # the PHB id of a DSCP (RFC 3140)
         if self.options.secret:
             self._challenge = self.endpoint.random(16)
             w.put(avp.CHALLENGE, self._challenge)

@@ -107,6 +107,8 @@ class _Check:
             elif "server" in given[name] or "ipsec_psk" in given[name]:
                 self.wrong(("tunnel", name, "circuit"), "is instead of a server and of IPsec", "remove it, or those")
             tunnel["hostname"] = tunnel["hostname"] or config["hostname"]
+            if tunnel["hidden_avps"] and "tunnel_secret" not in given[name]:
+                self.wrong(("tunnel", name, "hidden_avps"), "needs a tunnel_secret", "add one, or remove it")
             if tunnel["holdoff"] > tunnel["redial_timeout"]:
                 mend = "make it %s or less" % tunnel["redial_timeout"]
                 self.wrong(("tunnel", name, "holdoff"), "is longer than redial_timeout", mend)
@@ -121,6 +123,8 @@ class _Check:
                 self.once(devices, line["device"], path + ("device",), "is the device of", "give each line its own")
             if line["modem"] == "dial" and "number" not in given[name]:
                 self.wrong(path + ("modem",), "number is missing", 'add number = "..."')
+            if line["dial_out"] and line["modem"] != "answer":
+                self.wrong(path + ("dial_out",), "is for a modem that answers", 'add modem = "answer", or remove it')
             if line["modem"] != "dial" and "number" in given[name]:
                 self.wrong(path + ("number",), "is for a modem that dials", 'add modem = "dial", or remove it')
 
@@ -213,6 +217,8 @@ class _Check:
     def lns(self, lns, given, hostname, tunnels):
         """The LNS: addresses that do not clash, callers who can log in."""
         lns["hostname"] = lns["hostname"] or hostname
+        if lns["hidden_avps"] and "tunnel_secret" not in given:
+            self.wrong(("lns", "hidden_avps"), "needs a tunnel_secret", "add one, or remove it")
         if len(lns["dns"]) > 2:
             self.wrong(("lns", "dns"), "has more than two entries", "keep two")
         if lns["pool"] is not None and lns["address"] is not None:
@@ -233,9 +239,9 @@ class _Check:
 def check(tree, on_board=False):
     """``(config, problems)`` of a tree with the secrets merged in.
 
-    ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "log":
-    {...}, "hooks": {...}, "metrics": {...}}`` with every key of every section, defaults filled in, values as the
-    schema's kinds say. A call with a line holds ``tunnel``, ``line`` and ``proxy`` only; one without has ``line`` None.
+    ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "dialout":
+    {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` with every key of every section, defaults filled in, values
+    as the schema's kinds say. A call with a line holds no keys of PPP; one without has ``line`` None.
     With problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
@@ -258,6 +264,8 @@ def check(tree, on_board=False):
     work.lines(config, tree.get("line"))
     lines = {}
     work.calls(config, tree.get("call"), lines)
+    if config["dialout"] and config["lns"] is None:
+        work.wrong(("dialout",), "is for an LNS", "add [lns]")
     work.uplinks(config, tree.get("uplink"), lines)
     if config["lns"] is not None:
         work.lns(config["lns"], tree["lns"], config["hostname"], config["tunnel"])

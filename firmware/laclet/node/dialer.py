@@ -1,7 +1,12 @@
-"""A dialer keeps one tunnel up: names asked of DNS on every dial, all addresses in turn, redial with back-off."""
+"""A dialer keeps one tunnel up: names asked of DNS on every dial, all addresses in turn, redial with back-off.
+
+An address that has failed is tried last for a while. With ``round_robin`` every dial begins with another server.
+"""
 
 from .. import ticks
-from ..fault import TUNNEL, UDP, Fault
+from ..fault import SESSION, TUNNEL, UDP, Fault
+from ..l2tp import results
+from ..l2tp.tables import LNS_INCOMING
 from ..l2tp.tunnel import TunnelOptions
 from .backoff import Backoff
 
@@ -23,10 +28,14 @@ def tunnel_options(config, hostname):
     secret = config["tunnel_secret"]
     options = TunnelOptions(config["hostname"] or hostname, secret.encode() if secret else None)
     options.hello_interval = int(config["hello_interval"] * 1000)
+    options.hide = config["hidden_avps"] and options.secret is not None
+    options.sequencing = config["sequencing"]
+    options.dscp = config["dscp"]
     if "rws" in config:
         options.max_retries = config["max_retries"]
         options.retry_timeout = int(config["retry_timeout"] * 1000)
         options.rws = config["rws"]
+        options.tie_breaker = config["tie_breaker"]
     return options
 
 
@@ -44,18 +53,25 @@ class Dialer:
         self.addr = None  # the LNS being tried or used
         self.fault = None  # the last one
         self.armed = None  # for Timers
-        self._options = tunnel_options(config, node.hostname)
+        self.options = tunnel_options(config, node.hostname)
         first = int(config["holdoff"] * 1000)
         self._backoff = Backoff(node.shell.random, first, int(config["redial_timeout"] * 1000), config["max_redials"])
-        self._server = 0  # index into config["server"]
+        self._turn = node.shell.random(1)[0] if config["round_robin"] else 0  # whose turn it is to be first
+        self._servers = config["server"] or ()
+        self._server = 0  # how many servers have been asked for in this dial
         self._addresses = []  # still to be tried of this server
+        self._last = []  # failed lately: tried when all others have failed, too
+        self._failed = {}  # addr -> until when it is tried last
         self._asked = 0  # serial of the question to DNS that still counts
         self._at = None  # end of the hold-off
         self._up_at = 0
 
     def start(self, now):
         """Dial."""
+        if self.config["round_robin"]:
+            self._turn += 1
         self._server = 0
+        self._last = []
         self._resolve(now)
 
     def stop(self, fault, now):
@@ -96,11 +112,13 @@ class Dialer:
         self.state = RESOLVING
         self._asked += 1
         asked = self._asked
-        host, port = self.config["server"][self._server]
+        servers = self._servers
+        host, port = servers[(self._turn + self._server) % len(servers)]
 
         def done(addresses, fault, now):
             if asked == self._asked and self.state == RESOLVING:
-                self._addresses = list(addresses[:_MAX_ADDRESSES])
+                first = self._turn % len(addresses) if addresses else 0
+                self._addresses = (list(addresses[first:]) + list(addresses[:first]))[:_MAX_ADDRESSES]
                 self._next(fault, now)
                 self.node.settle(now)
 
@@ -111,15 +129,28 @@ class Dialer:
         if fault is not None:
             self.fault = fault
             self.node.fault(self.component, fault)
-        if self._addresses:
-            self._open(self._addresses.pop(0), now)
-            return
+        while self._addresses:
+            addr = self._addresses.pop(0)
+            if addr not in self._failed or ticks.due(self._failed[addr], now):
+                self._open(addr, now)
+                return
+            self._last.append(addr)
         self._server += 1
-        if self._server < len(self.config["server"]):
+        if self._server < len(self._servers):
             self._resolve(now)
-            return
-        self._server = 0
-        self._hold(now)
+        elif self._last:
+            self._open(self._last.pop(0), now)
+        else:
+            self._hold(now)
+
+    def _blame(self, addr, now):
+        """Let this address wait until the others have had their turn."""
+        wait = int(self.config["holddown"] * 1000)
+        if wait:
+            for each in list(self._failed):
+                if ticks.due(self._failed[each], now) or len(self._failed) > _MAX_ADDRESSES:
+                    del self._failed[each]
+            self._failed[addr] = ticks.add(now, wait)
 
     def _open(self, addr, now):
         self.addr = addr
@@ -137,7 +168,7 @@ class Dialer:
 
     def open_tunnel(self, endpoint, now):
         """There is a carrier: send the SCCRQ."""
-        self.tunnel = endpoint.open(self.addr, self._options, now)
+        self.tunnel = endpoint.open(self.addr, self.options, now)
         self.tunnel.owner = self
         for call in self.calls:
             call.dialled(now)  # calls asked for now travel with the SCCCN
@@ -160,7 +191,10 @@ class Dialer:
     # -- events of the tunnel -----------------------------------------------------------------------
 
     def on_event(self, name, source, detail, now):
-        """tunnel-up, tunnel-down."""
+        """tunnel-up, tunnel-down; call-offered: the LNS places a call in our tunnel."""
+        if name == "call-offered":
+            self._offered(source, detail, now)
+            return
         if source is not self.tunnel:
             return
         if name == "tunnel-up":
@@ -171,13 +205,29 @@ class Dialer:
         elif name == "tunnel-down":
             self.down(detail, now)
 
+    def _offered(self, session, avps, now):
+        """An outgoing call is for a line that dials out and is free; an incoming one for our LNS, if there is one."""
+        if session.kind is LNS_INCOMING:
+            (self.node.lns or self.node).on_event("call-offered", session, avps, now)
+            return
+        takers = [call for call in self.calls if hasattr(call, "take")]
+        for call in takers:
+            if call.take(session, now):
+                return
+        cause, result = "no line is free to dial", results.CDN_BUSY_TEMPORARY
+        if not takers:
+            cause, result = "we have no line to dial", results.CDN_NO_FACILITY
+        session.close(Fault(SESSION, cause), now, result)
+
     def down(self, fault, now):
         """The tunnel is no more: try the next address, or hold off."""
         was = self.state
         self.tunnel = None
         if was == IDLE:
             self.node.log("info", self.component, "closed")
-        elif was == CONNECTING:
+            return
+        self._blame(self.addr, now)
+        if was == CONNECTING:
             if fault.layer == TUNNEL and not fault.said:
                 fault = Fault(fault.layer, fault.cause + " from " + self.where(self.addr), "", fault.hint)
             self._next(fault, now)

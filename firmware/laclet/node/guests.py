@@ -3,7 +3,7 @@
 from ..fault import clean
 from ..ppp.bundle import Bundle, Bundles
 from ..wire.address import ipv4_text
-from .lns import Guest
+from .callers import Guest
 from .ncps import add_ncps, multilink_terms
 
 

@@ -21,7 +21,7 @@ class LacCall:
     accepted the call; one that dials has its call when it has connected.
     """
 
-    def __init__(self, node, name, config, dialer, proxy=False):
+    def __init__(self, node, name, config, dialer, call):
         self.node = node
         self.name = name
         self.component = "call." + name
@@ -33,13 +33,16 @@ class LacCall:
         self.modem = None
         self.armed = None  # for Timers
         self._wanted = False  # a host on the line waits for a call
-        self._proxy = proxy  # LCP and log-in of the host are heard here, and told to the LNS
+        self._proxy = call["proxy"]  # LCP and log-in of the host are heard here, and told to the LNS
         self._screen = None  # the Screen that does so, while there is one
         self._proof = ()  # what it has heard
         self._wake_at = None  # when an LNS that says nothing to it is woken
         self._wake_wait = 0  # ms
         self._speeds = (config["baud"], config["baud"])  # towards the host, from it
         self._wire = None
+        group = (call["private_group"] or "").encode()
+        self._about = {"private_group": group, "physical": config["channel"]}  # what the LNS is told of the line
+        self._errors = None  # what reports the line's, if anything
         self._backoff = None  # of a modem that dials
         self._at = None  # when it dials again
         self._stopping = False
@@ -58,6 +61,10 @@ class LacCall:
             tunnel = dialer.config
             first = int(tunnel["holdoff"] * 1000)
             self._backoff = Backoff(node.shell.random, first, int(tunnel["redial_timeout"] * 1000))
+        if call["error_reports"]:
+            from .wen import LineErrors
+
+            self._errors = LineErrors(node, self.line, int(call["error_reports"] * 1000))
         dialer.calls.append(self)
 
     def start(self, now):
@@ -189,7 +196,7 @@ class LacCall:
             self._cannot(now)
             return
         self.node.log("info", self.component, "the line rings" + (", caller " + detail if detail else ""))
-        self.session = self.dialer.tunnel.ringing_call(now, calling=detail.encode(), bearer=_ANALOG)
+        self.session = self.dialer.tunnel.ringing_call(now, calling=detail.encode(), bearer=_ANALOG, **self._about)
         if self.session is not None:
             self.session.owner = self
 
@@ -242,6 +249,8 @@ class LacCall:
             self._backoff.reset()
         join(self.line, session)
         self.line.release(now)
+        if self._errors is not None:
+            self._errors.begin(session, now)
 
     def _on_acked(self, session, detail, now):
         """The LNS has heard all about the host; one that heeds no proxy AVPs may wait for the host to begin."""
@@ -266,6 +275,8 @@ class LacCall:
         part(self.line)
         self.session = None
         self._wake_at = None
+        if self._errors is not None:
+            self._errors.end()
         self.line.release(now)  # whatever came last belongs to the call that is over
         if fault is session.tunnel.fault:  # the dialer tells of it, and dials again
             self.fault = fault
@@ -301,6 +312,7 @@ class LacCall:
         bearer = _DIGITAL if self.modem is None else _ANALOG
         speeds = self._speeds
         about = {"bearer": bearer, "tx_speed": speeds[0], "rx_speed": speeds[1], "proxy": self._proof}
+        about.update(self._about)
         self.session = self.dialer.tunnel.incoming_call(now, **about)
         if self.session is not None:
             self.session.owner = self

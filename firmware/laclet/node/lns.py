@@ -1,151 +1,11 @@
 """LNS at the premises: peers open tunnels to us, and each call gets a PppLink that asks who it is."""
 
-from ..fault import SESSION, Fault, clean
+from ..fault import SESSION, Fault
 from ..l2tp import results
 from ..l2tp.tables import LNS_INCOMING
-from ..ppp.link import PppLink
-from ..wire.address import ipv4_bytes, ipv4_text
+from ..wire.address import ipv4_bytes
+from .callers import Caller, Pool
 from .dialer import tunnel_options
-from .ncps import add_extras, add_ncps
-
-# A dead link in a bundle takes its share of every packet with it: it is looked for so often (ms).
-_ECHO = 3000
-
-
-class Pool:
-    """IPv4 addresses ``first`` to ``last`` (4 bytes each), given out in turn."""
-
-    def __init__(self, first, last):
-        self._first = int.from_bytes(first, "big")
-        self._size = int.from_bytes(last, "big") - self._first + 1
-        self._next = 0
-        self._used = set()
-
-    def take(self):
-        """An address as 4 bytes, or None when all are in use."""
-        if len(self._used) >= self._size:
-            return None
-        while self._next in self._used:
-            self._next = (self._next + 1) % self._size
-        n = self._next
-        self._used.add(n)
-        self._next = (n + 1) % self._size
-        return (self._first + n).to_bytes(4, "big")
-
-    def give_back(self, address):
-        """The address is free again."""
-        self._used.discard(int.from_bytes(address, "big") - self._first)
-
-
-class Guest:
-    """The IP side of a caller: its address and its interface, above ``link``, a PppLink or a Bundle."""
-
-    def __init__(self, lns, component):
-        self.lns = lns
-        self.component = component
-        self.link = None
-        self.address = None
-        self.settings = None
-        self.settings6 = None  # of IPv6
-        self.interface = None
-
-    def assign(self, name):
-        """The address for the caller of this name, or None when there is none left."""
-        if self.address is None:
-            self.address = self.lns.pool.take()
-        return self.address
-
-    def up(self, settings, addr, now):
-        """A network protocol is up; ``addr`` is the L2TP peer's."""
-        node = self.lns.node
-        if settings["family"] == 6:
-            self.settings6 = settings
-        else:
-            self.settings = settings
-            if self.interface is None:
-                self.interface = node.shell.open_interface(self.lns.config, self.link)
-                self.link.above = self.interface
-            fault = self.interface.up(settings, addr, now)
-            if fault is not None:
-                self.link.fail(fault, now)
-                return
-            who = clean(self.link.peer_name) or "a caller without a name"
-            node.log("info", self.component, "%s is up: address %s" % (who, ipv4_text(settings["remote"])))
-        if self.interface is not None and self.settings6 is not None:
-            self.interface.up6(self.settings6, now)
-
-    def leave(self):
-        """The caller is gone: take everything back."""
-        if self.interface is not None:
-            self.interface.down()
-            self.interface.close()
-        if self.address is not None:
-            self.lns.pool.give_back(self.address)
-
-
-class Caller(Guest):
-    """One call to us: a session, the link joined to it; what is above it, unless that is a bundle."""
-
-    def __init__(self, lns, session):
-        super().__init__(lns, "lns.%d/%d" % (session.tunnel.tid, session.sid))
-        node = lns.node
-        config = lns.config
-        self.session = session
-        self.link = PppLink(
-            node.shell.random,
-            mru=config["mru"],
-            mtu=config["mtu"],
-            demand=config["auth"],
-            name=lns.options.host_name.encode(),
-            secret_of=lns.secret_of,
-            address=lns.address,
-            peer_address=self.assign,
-            dns=lns.dns,
-            multilink=lns.bundles,
-            echo_interval=0 if lns.bundles is None else _ECHO,
-            echo_failure=3,
-        )
-        if lns.bundles is None:
-            add_ncps(self.link, config)
-        add_extras(self.link, config)
-        node.adopt(self.link, self)
-        node.watch(self.link, self.component)
-
-    def on_event(self, name, source, detail, now):
-        """call-up, call-down of the session; up, down of the link."""
-        node = self.lns.node
-        if name == "call-up":
-            self.link.speed = self.session.tx_speed
-            node.join(self.link, self.session, self.lns.config)
-            if not self.lns.take_over(self.link, detail, now):
-                self.link.open(now)
-                self.link.lower_up(now)
-            node.timers.update(self.link, now)
-        elif name == "up":
-            self.up(detail, self.session.tunnel.addr, now)
-        elif name == "joined":
-            node.log("info", self.component, "joined %s, links: %d" % (detail.owner.component, len(detail.members)))
-        elif name == "down":
-            node.fault(self.component, detail)
-            self.session.close(detail, now)
-        elif name == "call-down":
-            node.part(self.link)
-            self.link.owner = None
-            node.timers.forget(self.link)
-            self.link.lower_down(now)
-            self.leave()
-            self.lns.callers.pop(self.session, None)
-            node.log("info", self.component, "call ended: " + str(detail))
-
-    def status(self):
-        """For people and tools."""
-        return {
-            "peer": self.session.tunnel.addr,
-            "name": clean(self.link.peer_name),
-            "address": ipv4_text(self.settings["remote"]) if self.settings else None,
-            "session": self.session.status(),
-            "ppp": self.link.status(),
-        }
 
 
 class Lns:
@@ -164,6 +24,11 @@ class Lns:
             from .guests import BundledGuests
 
             self.bundles = BundledGuests(self)
+        self.dialouts = []
+        for name in sorted(node.config["dialout"]):
+            from .dialout import DialOut
+
+            self.dialouts.append(DialOut(node, name, node.config["dialout"][name], self.answer))
         self._users = {}
         self.set_users(config["users"])
 
@@ -212,8 +77,12 @@ class Lns:
                 self.node.shell.address_text(source.addr),
             )
             self.node.log("info", "lns", text)
+            for dialout in self.dialouts:
+                dialout.tunnel_up(source, now)
         elif name == "tunnel-down":
             self.node.log("info", "lns", "tunnel %d ended: %s" % (source.tid, detail))
+            for dialout in self.dialouts:
+                dialout.tunnel_down(source)
         elif name == "ike-up":
             self.node.log("info", "lns", "IPsec with %s is up: %s" % (detail[0], source.summary(detail)))
         elif name == "ike-down":
@@ -230,10 +99,21 @@ class Lns:
 
                 SwitchedCall(self.node, source, self.node.dialers[self.config["forward"]]).start(now)
                 return
-            caller = Caller(self, source)
-            self.callers[source] = caller
-            source.owner = caller
+            self._take(source)
             source.accept(now)
+
+    def _take(self, session):
+        """Somebody is behind this session: find out who, as soon as it is up."""
+        caller = Caller(self, session)
+        self.callers[session] = caller
+        session.owner = caller
+        return caller
+
+    def answer(self, session, avps, now):
+        """The Caller of an outgoing call that has connected."""
+        caller = self._take(session)
+        caller.on_event("call-up", session, avps, now)
+        return caller
 
     def _lose(self, addr, fault, now):
         """The SAs with a peer are gone, and with them its tunnels."""
@@ -243,6 +123,8 @@ class Lns:
 
     def stop(self, fault, now):
         """End all calls and tunnels."""
+        for dialout in self.dialouts:
+            dialout.stop(fault, now)
         for caller in list(self.callers.values()):
             caller.link.close(now)
         for tunnel in self.node.tunnels():
@@ -260,6 +142,8 @@ class Lns:
     def status(self):
         """For people and tools."""
         status = {"callers": [caller.status() for caller in self.callers.values()]}
+        if self.dialouts:
+            status["dialouts"] = {dialout.component: dialout.status() for dialout in self.dialouts}
         if self.bundles is not None:
             status["bundles"] = [guest.status() for guest in self.bundles.guests]
         return status

@@ -15,7 +15,7 @@ from .dialer import Dialer
 # How long stop() waits for peers to acknowledge (ms).
 _STOP_TIME = 3000
 # What a line to the firmware's PPP is.
-_STACK = {"device": "lwip", "modem": "none", "baud": 10_000_000}
+_STACK = {"device": "lwip", "modem": "none", "baud": 10_000_000, "dial_out": False, "channel": None}
 
 
 class Node:
@@ -63,11 +63,14 @@ class Node:
         call = self.config["call"][name]
         dialer = self.dialers[call["tunnel"]]
         if call["line"] or (call.get("interface") == "lwip" and self.shell.has_stack()):
-            from .lac import LacCall
-
             # The firmware's own PPP is a host at a line, too.
             line = self.config["line"][call["line"]] if call["line"] else dict(call, **_STACK)
-            self.calls[name] = LacCall(self, name, line, dialer, call["proxy"])
+            if line["dial_out"]:
+                from .dialout import DialOutCall as kind
+            else:
+                from .lac import LacCall as kind
+
+            self.calls[name] = kind(self, name, line, dialer, call)
         elif call["multilink"]:
             from .multilink import MultilinkCall
 
@@ -156,8 +159,8 @@ class Node:
                 self._release()
                 continue
             owner = source.owner
-            if owner is None:
-                owner = self.lns or self
+            if owner is None:  # a call that the peer places in a tunnel of ours is the tunnel's
+                owner = (source.tunnel.owner if name == "call-offered" else None) or self.lns or self
             owner.on_event(name, source, detail, now)
         self.events.clear()
         self._settling = False

@@ -51,7 +51,7 @@ def _about_lns(config):
     """Everything of the LNS that its callers depend on."""
     lns = dict(config["lns"] or {})
     lns.pop("users", None)
-    return lns
+    return (lns, config["dialout"])
 
 
 def _close(node, tunnels, calls, lns, why, now):

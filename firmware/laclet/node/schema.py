@@ -149,6 +149,12 @@ _IPSEC = (
     ("ipsec_id", "text", (1, 128), None, 0, "Who we say we are in IKE: address, name, @name, keyid:group."),
 )
 
+_TUNNEL = (
+    ("hidden_avps", "bool", None, False, 0, "Hide what may be hidden in control messages; needs a tunnel_secret."),
+    ("sequencing", "bool", None, False, 0, "Number data packets, and put them in order again on arrival."),
+    ("dscp", "int", (0, 63), None, LINUX, "Class of service to agree on with the peer (RFC 3308), and to send with."),
+)
+
 SECTIONS = (
     (
         "",
@@ -176,7 +182,10 @@ SECTIONS = (
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("max_retries", "int", (1, 30), 5, 0, "Retransmissions of a control message before giving up."),
             ("retry_timeout", "seconds", (0.1, 60), 1, 0, "Wait before the first retransmission; it doubles."),
-            ("rws", "int", (1, 64), 4, 0, "Receive window offered, in control messages."),
+            ("rws", "int", (1, 65535), 4, 0, "Receive window offered, in control messages."),
+            ("tie_breaker", "bool", None, False, 0, "One tunnel only, when both sides open one at the same time."),
+            ("round_robin", "bool", None, False, 0, "Let every dial begin with another server."),
+            ("holddown", "seconds", (0, 86400), 60, 0, "Time that a server which failed is tried after all others."),
             ("redial", "bool", None, True, 0, "Dial again after a failure."),
             ("holdoff", "seconds", (0.1, 3600), 1, 0, "Wait before the first redial; it doubles, with jitter."),
             ("redial_timeout", "seconds", (1, 86400), 60, 0, "Longest wait between redials."),
@@ -190,6 +199,7 @@ SECTIONS = (
                 "Bits a second of the way to the LNS: multilink divides traffic by it. 0: not known.",
             ),
         )
+        + _TUNNEL
         + _IPSEC,
         "A tunnel to an LNS (RFC 2661), with us as LAC.",
     ),
@@ -219,6 +229,8 @@ SECTIONS = (
             ("init", "texts", (1, 128), (), 0, "AT commands that make the modem ready."),
             ("dial_timeout", "seconds", (1, 600), 60, 0, "Wait for CONNECT."),
             ("answer_rings", "int", (1, 20), 1, 0, "Rings before answering."),
+            ("dial_out", "bool", None, False, 0, "Let the LNS place calls: the modem dials the number it asks for."),
+            ("channel", "int", (0, 4294967295), None, 0, "Physical Channel ID told to the LNS."),
         ),
         "A serial line that carries PPP (RFC 1662).",
     ),
@@ -250,6 +262,15 @@ SECTIONS = (
                 False,
                 0,
                 "Negotiate LCP and log-in ahead and tell the LNS; with a line, for the host on it.",
+            ),
+            ("private_group", "text", (1, 128), None, 0, "Private Group ID told to the LNS; for a line."),
+            (
+                "error_reports",
+                "seconds",
+                (0, 3600),
+                0,
+                0,
+                "Time between reports of a line's errors (WEN); 0 for none: xl2tpd and l2tpns hang up over them.",
             ),
             ("username", "text", (1, 128), None, PPP, "Name to log in with."),
             ("password", "secret", (1, 128), None, PPP, "Password to log in with."),
@@ -344,6 +365,7 @@ SECTIONS = (
         + _extras(0)
         + _multilink(0)
         + _ncps(0)
+        + _TUNNEL
         + _IPSEC,
         "Answer calls, as LNS.",
     ),
@@ -377,6 +399,21 @@ SECTIONS = (
             ("console_line", "ref", "line", None, BOARD, "A line that has the console, beside the USB port."),
         ),
         "The board itself.",
+    ),
+    (
+        "dialout",
+        True,
+        (
+            ("lac", "text", (1, 64), None, MUST, "Host Name of the LAC."),
+            ("number", "text", (1, 64), None, MUST, "Number it shall dial."),
+            ("sub_address", "text", (1, 64), None, 0, "Sub-Address."),
+            ("bearer", "choice", ("any", "analog", "digital"), "any", 0, "Kind of line to dial on."),
+            ("minimum_bps", "int", (0, 4294967295), 0, 0, "Least speed in bits a second."),
+            ("maximum_bps", "int", (0, 4294967295), 4294967295, 0, "Greatest speed in bits a second."),
+            ("holdoff", "seconds", (0.1, 3600), 10, 0, "Wait before the LAC is asked again; it doubles."),
+            ("redial_timeout", "seconds", (1, 86400), 600, 0, "Longest such wait."),
+        ),
+        "As LNS: a call that a LAC shall place while it has a tunnel to us.",
     ),
     (
         "log",

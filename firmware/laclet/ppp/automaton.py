@@ -122,11 +122,11 @@ class Automaton:
         if self.state > STARTING:
             self._step("Down", now)
 
-    def kick(self, now):
-        """Repeat an unanswered Configure-Request at once: only now can the peer have been listening."""
+    def kick(self, now, period=RESTART_FIRST):
+        """Repeat an unanswered Configure-Request at once, then in ``period``: only now can the peer be listening."""
         if self.state in (REQ_SENT, ACK_SENT) and self._request is not None:
             self._restarts = MAX_CONFIGURE + 1
-            self._period = RESTART_FIRST // 2  # once more soon: a peer that is starting may need a moment yet
+            self._period = period
             self._scr(now)
 
     def reject(self, now):

@@ -4,7 +4,7 @@ from ..fault import AUTH, LCP, Fault
 from ..port import HEADROOM, frame_buffer
 from ..wire import ppp
 from . import auth as methods
-from .automaton import CLOSING, OPENED, REQ_SENT, STATES
+from .automaton import CLOSING, OPENED, REQ_SENT, RESTART_FIRST, STATES
 from .lcp import Lcp
 from .network import Network, agreed_options
 
@@ -123,7 +123,7 @@ class PppLink(Network):
     def kick(self, now):
         """Repeat an unanswered first request now (the L2TP peer has just acknowledged the call)."""
         if self.lcp.state < OPENED:
-            self.lcp.kick(now)
+            self.lcp.kick(now, RESTART_FIRST // 2)  # once more soon: what is to hear it may need a moment yet
             self.rearm()
 
     def carry(self, buf, start, end, now):

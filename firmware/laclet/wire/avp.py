@@ -27,6 +27,7 @@ _NONE = const(8)  # no value
 _KIND = const(0x0F)
 _M = const(0x10)  # the M bit we must send
 _H = const(0x20)  # may be hidden
+_UNKNOWN = const(0x40)  # none of ours
 
 MESSAGE_TYPE = const(0)
 RESULT_CODE = const(1)
@@ -68,6 +69,8 @@ PRIVATE_GROUP_ID = const(37)
 RX_CONNECT_SPEED = const(38)
 SEQUENCING_REQUIRED = const(39)
 PPP_DISCONNECT_CAUSE = const(46)  # RFC 3145
+CONTROL_DS = const(47)  # RFC 3308
+SESSION_DS = const(48)
 
 _SPEC = bytes(
     (
@@ -91,7 +94,7 @@ _SPEC = bytes(
         _M | _U32 | _H,  # 17 Maximum BPS
         _M | _U32 | _H,  # 18 Bearer Type
         _M | _U32 | _H,  # 19 Framing Type
-        _BYTES,  # 20 not assigned
+        _UNKNOWN,  # 20
         _M | _BYTES | _H,  # 21 Called Number
         _M | _BYTES | _H,  # 22 Calling Number
         _M | _BYTES | _H,  # 23 Sub-Address
@@ -111,8 +114,22 @@ _SPEC = bytes(
         _BYTES | _H,  # 37 Private Group ID
         _U32 | _H,  # 38 Rx Connect Speed
         _M | _NONE,  # 39 Sequencing Required
+        _UNKNOWN,  # 40
+        _UNKNOWN,  # 41
+        _UNKNOWN,  # 42
+        _UNKNOWN,  # 43
+        _UNKNOWN,  # 44
+        _UNKNOWN,  # 45
+        _BYTES | _H,  # 46 PPP Disconnect Cause Code
+        _U16 | _H,  # 47 Control Connection DS
+        _U16 | _H,  # 48 Session DS
     )
 )
+
+
+def _spec(atype):
+    return _SPEC[atype] if atype < len(_SPEC) else _UNKNOWN
+
 
 # A message with more AVPs than this is not one of the RFC's; it bounds the list that parse() builds.
 MAX_AVPS = const(64)
@@ -147,7 +164,7 @@ class Writer:
 
     def put(self, atype, value):
         """Append the AVP ``atype`` with ``value`` bytes; longer than 1017 is cut, since no AVP holds more."""
-        spec = _SPEC[atype] if atype < len(_SPEC) else 0
+        spec = _spec(atype)
         value = value[:_MAX_VALUE]
         flags = 0x80 if spec & _M else 0
         if self._secret and spec & _H:
@@ -258,7 +275,7 @@ def parse(buf, start, end, secret=None):
             continue
         if len(avps) >= MAX_AVPS:
             return mtype, avps, (ERROR_RESOURCES, "more than 64 AVPs")
-        if vendor or (atype >= len(_SPEC) and atype != PPP_DISCONNECT_CAUSE) or flags & 0x3C:
+        if vendor or _spec(atype) == _UNKNOWN or flags & 0x3C:
             # Reserved bits make an AVP one that is not recognised (§4.1).
             if flags & 0x80 and problem is None:
                 problem = (ERROR_UNKNOWN_AVP, "unknown mandatory AVP " + str(vendor) + "/" + str(atype))
@@ -269,7 +286,7 @@ def parse(buf, start, end, secret=None):
         if flags & 0x40:
             value = _reveal(value, atype, secret, vector) if secret and vector is not None else None
         if value is not None:
-            value = _read(_SPEC[atype] & _KIND if atype < len(_SPEC) else _BYTES, value)
+            value = _read(_SPEC[atype] & _KIND, value)
         if value is not None:
             avps.append((atype, value))
         elif flags & 0x80 and problem is None:
