@@ -1,6 +1,7 @@
 """Circuits of a configuration made of sockets: frame relay, ATM and X.25 under an L2TP endpoint."""
 
 from laclet.carrier.aal5 import Aal5, Llc
+from laclet.carrier.circuit import address
 from laclet.carrier.framerelay import FrameRelay
 
 from .packet import CELLS, FRAME_RELAY, Packet, Socket, atm_socket
@@ -21,7 +22,7 @@ def open_circuit(loop, endpoint, circuit, listen, events):
         _, name, vpi, vci, vc_mux = circuit
         carrier = Llc(vc_mux)
         if kind == "atm":
-            carrier.carrier = Socket(loop, carrier, atm_socket(int(name), vpi, vci), circuit[1:4])
+            carrier.carrier = Socket(loop, carrier, atm_socket(int(name), vpi, vci), address(circuit))
         else:
             carrier.carrier = Aal5(name)
             carrier.carrier.endpoint = carrier

@@ -132,14 +132,9 @@ class _TrafficParameters(ctypes.Structure):
 
 
 class _Quality(ctypes.Structure):
-    """``struct atm_qos``."""
+    """``struct atm_qos``, as all but sparc and ia64 align it."""
 
-    _fields_ = (
-        ("tx", _TrafficParameters),
-        ("rx", _TrafficParameters),
-        ("aal", ctypes.c_ubyte),
-        ("aligned", ctypes.c_ubyte * 7),
-    )
+    _fields_ = (("tx", _TrafficParameters), ("rx", _TrafficParameters), ("aal", ctypes.c_ubyte))
 
 
 _SO_ATMQOS = (_SOL_ATM & 0x1FF) << 22 | 2 << 16 | ctypes.sizeof(_Quality)
@@ -155,7 +150,7 @@ def atm_socket(number, vpi, vci):
             direction.max_sdu = _MAX_SDU
         size = ctypes.sizeof(quality)
         _check(_libc.setsockopt(sock.fileno(), _SOL_ATM, _SO_ATMQOS, ctypes.byref(quality), size))
-        name = struct.pack("=H6xhhi", _AF_ATMPVC, number, vpi, vci)
+        name = struct.pack("=H2xhhi", _AF_ATMPVC, number, vpi, vci)
         _check(_libc.connect(sock.fileno(), name, len(name)))
     except OSError:
         sock.close()

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 
+from laclet.carrier import circuit
 from laclet.fault import DNS, Fault
 from laclet.port import HEADROOM, frame_buffer
 
@@ -200,8 +201,8 @@ def _reach(family, address, peer):
 
 
 def address_text(addr):
-    """``192.0.2.1 port 1701`` of a socket address."""
-    return f"{addr[0]} port {addr[1]}"
+    """``192.0.2.1 port 1701`` of a socket address, ``DLCI 100`` … of a circuit's."""
+    return circuit.text(addr) or f"{addr[0]} port {addr[1]}"
 
 
 def resolve(loop, host, port, done):

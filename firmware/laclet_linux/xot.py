@@ -21,12 +21,14 @@ _MAX_LINKS = 256
 
 
 class _Link:
-    """One TCP connection with its packet layer."""
+    """One TCP connection with its packet layer, ours or one that was ``connected`` to us; ``name`` tells it apart."""
 
-    def __init__(self, carrier, sock, connected):
+    def __init__(self, carrier, sock, name, connected):
         self.carrier = carrier
         self.sock = sock
-        self.x25 = X25("xot", carrier.number, dce=connected, restarts=False, events=carrier.events)
+        self.x25 = X25(
+            name, carrier.number, connected, False, answers=connected, calls=not connected, events=carrier.events
+        )
         self.x25.owner = carrier.owner
         self.xot = Xot(self._write)
         self.x25.carrier, self.xot.endpoint = self.xot, self.x25
@@ -87,7 +89,10 @@ class _Link:
             self.end(Fault(LINE, "the peer speaks no XOT"))
 
     def end(self, fault):
-        """Close the connection; its circuits are gone."""
+        """Clear the circuits, as far as TCP takes it at once, and close the connection."""
+        for addr, link in self.carrier.links.items():
+            if link is self:
+                self.x25.hang_up(addr, None)
         self.carrier.loop.unwatch(self.sock.fileno())
         self.sock.close()
         for addr in [addr for addr, link in self.carrier.links.items() if link is self]:
@@ -143,22 +148,30 @@ class XotCarrier:
         if sock is None or code not in (0, errno.EINPROGRESS):
             self.drop("connect: " + os.strerror(code))
             return None
-        self.links[addr] = _Link(self, sock, False)
+        self.links[addr] = _Link(self, sock, "xot", False)
         return self.links[addr]
 
     def _on_call(self, events, now):
         with contextlib.suppress(OSError):
-            sock, _ = self._listener.accept()
+            sock, peer = self._listener.accept()
             if len(self.callers) >= _MAX_LINKS:
                 sock.close()
                 self.drop("too many connections")
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.callers.add(_Link(self, sock, True))
+            self.callers.add(_Link(self, sock, f"{peer[0]}:{peer[1]}", True))
 
     def settle(self, addr):
         """A circuit has one far end."""
+
+    def hang_up(self, addr):
+        """Clear the call to ``addr``; what is sent there next calls again."""
+        link = self.links.get(addr)
+        if link is not None:
+            link.x25.hang_up(addr, None)
+            del self.links[addr]
+            link.end(None)
 
     def close(self):
         """Close all connections."""
@@ -182,8 +195,7 @@ class _Call(Socket):
 
     def _write(self, data):
         if self._connected:
-            # The first octet is for the Q bit; the kernel makes packets of the rest.
-            super()._write(data)
+            self.sock.send(data, socket.MSG_EOR)  # the kernel takes whole messages only, and makes packets of them
         else:
             self._waiting = [bytes(data)]  # L2TP repeats the others
 
@@ -216,6 +228,7 @@ class X25Carrier:
         self.owner = None
         self.drops = {}
         self.calls = {}  # addr -> _Call
+        self._number = 0  # of the last call that came
         self.local = ("x25", circuit[1])
         self._listener = x25_socket(USER_DATA, circuit[1]) if listen else None
         if listen:
@@ -239,13 +252,20 @@ class X25Carrier:
             if len(self.calls) >= _MAX_LINKS:
                 sock.close()
                 return
-            addr = ("x25", "x25", number)
+            self._number += 1
+            addr = ("x25", "x25", number or f"call {self._number}")
             if addr in self.calls:
                 self.calls[addr].close()
             self.calls[addr] = _Call(self, sock, addr, True)
 
     def settle(self, addr):
         """A circuit has one far end."""
+
+    def hang_up(self, addr):
+        """Clear the call to ``addr``; what is sent there next calls again."""
+        call = self.calls.pop(addr, None)
+        if call is not None:
+            call.close()
 
     def close(self):
         """Clear all calls."""

@@ -159,10 +159,10 @@ def test_aal5_takes_anything(trains):
 
 @given(st.binary(max_size=300), st.integers(0, 255), st.integers(0, 65535))
 def test_aal5_brings_everything_over(data, vpi, vci):
-    train = send(make(Aal5, "atm0"), data, ("atm0", vpi, vci))[0]
+    train = send(make(Aal5, "atm0"), data, ("atm", "atm0", vpi, vci))[0]
     machine = make(Aal5, "atm0")
     receive(machine, train)
-    assert machine.endpoint.got == ([(("atm0", vpi, vci), data)] if data else [])
+    assert machine.endpoint.got == ([(("atm", "atm0", vpi, vci), data)] if data else [])
     pdu = b"".join(train[at + 5 : at + CELL] for at in range(0, len(train), CELL))
     assert crc32(pdu[:-4]) == pdu[-4:]
 

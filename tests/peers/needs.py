@@ -18,6 +18,7 @@ PROGRAMS = {
     "freeradius": "freeradius",
     "swanctl": "strongswan-swanctl",
     "nft": "nftables",
+    "atmtcp": "atm-tools",
     "iperf3": "iperf3",
     "dnsmasq": "dnsmasq-base",
     "chronyd": "chrony",

@@ -4,7 +4,7 @@ from laclet.carrier.aal5 import CELL, MAX_SDU, Aal5, Llc, crc32, hec
 from laclet.port import HEADROOM, TAILROOM
 
 L2TP = b"\xc8\x02\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00"
-PVC = ("atm0", 0, 100)
+PVC = ("atm", "atm0", 0, 100)
 
 
 class Wire:
@@ -65,10 +65,10 @@ def test_every_length():
     a, b = sar(), sar()
     for size in list(range(1, 200)) + [1500, MAX_SDU]:
         data = (bytes(range(256)) * 9)[:size]
-        cells = send(a, data, ("atm0", 255, 65535))
+        cells = send(a, data, ("atm", "atm0", 255, 65535))
         assert len(cells) % CELL == 0 and len(cells) // CELL == (size + 8 + 47) // 48
         b.endpoint.got.clear()
-        assert receive(b, cells) == [(("atm0", 255, 65535), data)], size
+        assert receive(b, cells) == [(("atm", "atm0", 255, 65535), data)], size
     assert b.drops == {}
     a.send(bytearray(3000), 0, MAX_SDU + 1, PVC)
     assert a.drops == {"too long": 1}
@@ -76,11 +76,11 @@ def test_every_length():
 
 def test_cells_one_by_one_and_circuits_mixed():
     a, b = sar(), sar()
-    one = send(a, b"1" * 300, ("atm0", 0, 100))
-    two = send(a, b"2" * 300, ("atm0", 1, 100))
+    one = send(a, b"1" * 300, ("atm", "atm0", 0, 100))
+    two = send(a, b"2" * 300, ("atm", "atm0", 1, 100))
     for at in range(0, len(one), CELL):
         receive(b, one[at : at + CELL] + two[at : at + CELL])
-    assert b.endpoint.got == [(("atm0", 0, 100), b"1" * 300), (("atm0", 1, 100), b"2" * 300)]
+    assert b.endpoint.got == [(("atm", "atm0", 0, 100), b"1" * 300), (("atm", "atm0", 1, 100), b"2" * 300)]
 
 
 def test_lost_and_swapped_cells():
@@ -136,7 +136,7 @@ def test_length_that_lies():
 def test_circuits_are_bounded():
     a, b = sar(), sar()
     for vci in range(32, 52):
-        receive(b, send(a, b"x", ("atm0", 0, vci)))
+        receive(b, send(a, b"x", ("atm", "atm0", 0, vci)))
     assert len(b.endpoint.got) == 16 and b.drops == {"too many circuits": 4}
 
 

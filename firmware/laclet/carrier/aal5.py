@@ -5,7 +5,7 @@
     cell: GFC, VPI, VCI, PTI, CLP 4 | HEC 1 | 48
 
 ``Llc`` stands on a socket that takes AAL5 payloads (the kernel's AF_ATMPVC), or on an ``Aal5``, which makes cells. An
-address is ``(name, VPI, VCI)``. OAM is left out.
+address is ``("atm", name, VPI, VCI)``. OAM is left out.
 """
 
 import binascii
@@ -115,7 +115,7 @@ class Aal5(Carrier):
         self._circuits = {}  # VPI << 16 | VCI -> _Reassembly
 
     def send(self, buf, start, end, addr):
-        """A payload as cells on the circuit ``addr`` = (name, VPI, VCI)."""
+        """A payload as cells on the circuit ``addr``."""
         size = end - start
         if size > MAX_SDU:
             self.drop("too long")
@@ -125,7 +125,7 @@ class Aal5(Carrier):
         pdu += crc32(pdu)
         out = self._train
         at = HEADROOM
-        vpi, vci = addr[1], addr[2]
+        vpi, vci = addr[2], addr[3]
         for first in range(0, len(pdu), _PAYLOAD):
             last = first + _PAYLOAD == len(pdu)
             out[at] = vpi >> 4  # at a user's interface the first nibble is GFC: 0
@@ -160,7 +160,7 @@ class Aal5(Carrier):
             if len(self._circuits) >= _MAX_CIRCUITS:
                 self.drop("too many circuits")
                 return
-            circuit = self._circuits[vpi << 16 | vci] = _Reassembly((self.name, vpi, vci))
+            circuit = self._circuits[vpi << 16 | vci] = _Reassembly(("atm", self.name, vpi, vci))
         if circuit.buf is None:
             circuit.buf = bytearray(HEADROOM + _MAX_PDU + TAILROOM)
         if circuit.size == _MAX_PDU:

@@ -75,5 +75,16 @@ def parse(text):
 def address(circuit):
     """The far end of a circuit, as its carrier names it."""
     if circuit[0] in ("aal5", "atm"):
-        return circuit[1:4]
+        return ("atm",) + circuit[1:4]
     return circuit if circuit[0] == "fr" else ("x25", circuit[0], circuit[-1])
+
+
+def text(addr):
+    """An address of ``address()`` for people; None for those of other carriers."""
+    if type(addr[1]) is not str:
+        return None
+    if addr[0] == "atm":
+        return "ATM %s %d.%d" % addr[1:]
+    if addr[0] == "fr":
+        return "DLCI %d of %s" % (addr[2], addr[1])
+    return "X.25 %s%s" % (addr[2], "" if addr[1] in ("x25", "xot") else " at " + addr[1])

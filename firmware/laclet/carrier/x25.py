@@ -146,10 +146,11 @@ class X25(Carrier):
     """The packet layer on the link ``name``; ``number`` is our own X.121 number in digits, or "".
 
     ``dce``: we stand on the network's side. ``restarts``: the link starts with a restart. ``answers``: take calls.
+    ``calls``: call stations to which there is no circuit.
     Events: x25-up addr · x25-down (addr, Fault).
     """
 
-    def __init__(self, name, number="", dce=False, restarts=True, answers=True, events=None):
+    def __init__(self, name, number="", dce=False, restarts=True, answers=True, calls=True, events=None):
         Carrier.__init__(self)
         self.name = name
         self.number = number
@@ -158,6 +159,7 @@ class X25(Carrier):
         self._dce = dce
         self._restarts = restarts
         self._answers = answers
+        self._calls = calls
         self._restarted = not restarts
         self._restart_at = None
         self._circuits = {}  # logical channel number -> Circuit
@@ -175,7 +177,11 @@ class X25(Carrier):
 
     def send(self, buf, start, end, addr):
         """A datagram for the station ``addr``, which is called when there is no circuit to it."""
-        circuit = self._by_addr.get(addr) or self._new(addr)
+        circuit = self._by_addr.get(addr)
+        if circuit is None and not (self._calls and addr[2].isdigit()):  # who called without a number cannot be called
+            self.drop("no circuit")
+            return
+        circuit = circuit or self._new(addr)
         if circuit is None:
             self.drop("no free channel")
         elif end - start > MAX_DATAGRAM:

@@ -1,6 +1,7 @@
 """Tunnels over frame relay, ATM and X.25: a dialer whose LNS is at the far end of a circuit."""
 
 from ..carrier.circuit import address, parse
+from ..fault import LINE, Fault
 from ..l2tp.endpoint import Endpoint
 from .dialer import CONNECTING, Dialer
 
@@ -8,7 +9,10 @@ from .dialer import CONNECTING, Dialer
 def circuit_endpoint(node, owner, text, accept=None):
     """An Endpoint over the circuit of a checked configuration; ``owner`` is told what becomes of it. Raises OSError."""
     endpoint = Endpoint(node.shell.random, accept, node.timers, node.events, node.settle)
-    endpoint.carrier = node.shell.open_circuit(endpoint, parse(text), accept is not None, node.events)
+    try:
+        endpoint.carrier = node.shell.open_circuit(endpoint, parse(text), accept is not None, node.events)
+    except OSError as error:
+        raise OSError("no circuit %s: %s" % (text, error.strerror if hasattr(error, "strerror") else error))
     endpoint.carrier.owner = owner
     node.keep(endpoint)
     return endpoint
@@ -32,8 +36,18 @@ class CircuitDialer(Dialer):
     def connect(self, addr, now):
         """Open the tunnel on the circuit."""
         if self._endpoint is None:
-            self._endpoint = circuit_endpoint(self.node, self, self.config["circuit"])
+            try:
+                self._endpoint = circuit_endpoint(self.node, self, self.config["circuit"])
+            except OSError as error:
+                self._next(Fault(LINE, str(error), "", "is the interface there, and are we allowed?"), now)
+                return
         self.open_tunnel(self._endpoint, now)
+
+    def down(self, fault, now):
+        """The tunnel is no more: nobody pays for an idle call."""
+        if self._endpoint is not None and hasattr(self._endpoint.carrier, "hang_up"):
+            self._endpoint.carrier.hang_up(self.addr)
+        Dialer.down(self, fault, now)
 
     def on_event(self, name, source, detail, now):
         """x25-up, x25-down of X.25; tunnel-up, tunnel-down."""
@@ -43,5 +57,5 @@ class CircuitDialer(Dialer):
             Dialer.on_event(self, name, source, detail, now)
         elif self.tunnel is not None and self.state == CONNECTING:
             self.tunnel.cut(detail[1], now)
-        else:
+        elif self.tunnel is not None:
             self.node.fault(self.component, detail[1])  # what L2TP sends next calls again
