@@ -1,7 +1,7 @@
 """ATM between two guests: the kernel's `atmtcp` interfaces, whose cells Debian's `atmtcp` carries over TCP.
 
-Since 2025 Linux refuses what the program answers when a PVC is opened (`atmtcp_c_pre_send`), so that every opener hangs,
-Debian's own `aread` too. The guests therefore get the module with that one function emptied.
+Since 2025 Linux refuses what the program answers when a PVC is opened (`atmtcp_c_pre_send`), so that every opener
+hangs, Debian's own `aread` too. The guests therefore get the module with that one function emptied.
 """
 
 import shutil

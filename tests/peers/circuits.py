@@ -1,7 +1,7 @@
 """What tshark makes of frame relay, AAL5 and X.25 in a capture, and of the L2TP inside.
 
-No dissector finds frame relay or cells behind our EtherTypes by itself, and none goes on to L2TP behind a SNAP header: so
-what it finds is written down again as the link it was on, and the L2TP as the payload of UDP.
+No dissector finds frame relay or cells behind our EtherTypes by itself, and none goes on to L2TP behind a SNAP header:
+so what it finds is written down again as the link it was on, and the L2TP as the payload of UDP.
 """
 
 import struct

@@ -12,7 +12,7 @@ def circuit_endpoint(node, owner, text, accept=None):
     try:
         endpoint.carrier = node.shell.open_circuit(endpoint, parse(text), accept is not None, node.events)
     except OSError as error:
-        raise OSError("no circuit %s: %s" % (text, error.strerror if hasattr(error, "strerror") else error))
+        raise OSError("no circuit %s: %s" % (text, getattr(error, "strerror", None) or error)) from None
     endpoint.carrier.owner = owner
     node.keep(endpoint)
     return endpoint
