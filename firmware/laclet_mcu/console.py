@@ -81,6 +81,9 @@ class Board:
         if word == "update":
             data = self.update(arguments, None)
             return [name + " = " + str(data[name]) for name in sorted(data)]
+        if word == "capture":
+            data = self.capture(arguments, False)
+            return ["%d frames, %d lost" % (data["frames"], data["lost"])] if "lost" in data else ["write capture stop"]
         if word == "ping":
             return self._ping(arguments, now)
         if word == "factory-reset":
@@ -89,6 +92,26 @@ class Board:
             self._store.forget()
         self._door.soon(None)
         return ["restarting"]
+
+    def capture(self, words, tools):
+        """The words of capture: see docs/console.md."""
+        from .capture import Capture
+
+        door = self._door
+        running, door.capture = door.capture, None
+        if words == ["stop"]:
+            if running is None:
+                raise Refused("no capture runs", "write " + ACTS["capture"][0])
+            return running.close()
+        calls = self._shell.node.calls
+        for name in words:
+            if name not in calls and not (name == "lns" and self._shell.node.lns):
+                door.capture = running
+                raise Refused("no such call runs: " + name, "allowed: " + ", ".join(sorted(calls)), len("capture") + 2)
+        if running is not None:
+            running.close()
+        door.capture = Capture(self._shell, words, self.write, tools)
+        return door.capture.about()
 
     def update(self, words, value):
         """The words of update: see docs/update.md."""

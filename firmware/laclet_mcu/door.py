@@ -28,6 +28,7 @@ class Door:
         self.armed = None  # for Timers
         self.lines = []  # of the log
         self.updates = None  # Updates, once there was talk of one
+        self.capture = None  # a Capture that runs
         self._shell = shell
         self._path = path
         self._board = None
@@ -105,6 +106,8 @@ class Door:
             machine.reset()
         self._unload()
         self._shell.renew(config)
+        if self.capture is not None:
+            self.capture.attach()
         self.armed = None  # the timers are new
         self._shell.node.timers.update(self, self._shell.now())
 

@@ -10,6 +10,7 @@ The owner gives a ``host``:
 ``save(tree, secrets)``     keep both over a restart; raises OSError
 ``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, or raises ``Refused``
 ``update(words, value)``    the words of update, for tools; returns plain values, or raises ``Refused``
+``capture(words, tools)``   the words of capture; returns plain values, or raises ``Refused``
 ``status()`` ``stats()``    plain values; ``log()`` the last lines
 """
 
@@ -31,6 +32,7 @@ ACTS = {
     "connect": ("connect [TUNNEL]", "dial"),
     "disconnect": ("disconnect [TUNNEL]", "hang up, and stay so"),
     "ping": ("ping ADDRESS", "send an ICMP echo through a call"),
+    "capture": ("capture [CALL]", "show the PPP frames of a call, or of all; capture stop ends it"),
     "reboot": ("reboot", "restart the board"),
     "factory-reset": ("factory-reset yes", "forget the configuration, and restart"),
     "update": ("update [WHAT] [URL]", "status, commit, abort, or from URL: new code, see docs/update.md"),
@@ -339,6 +341,8 @@ class Console:
                 answer["data"] = self._host.stats()
             elif words[:1] == ["update"]:
                 answer["data"] = self._host.update(words[1:], asked.get("value"))
+            elif words[:1] == ["capture"]:
+                answer["data"] = self._host.capture(words[1:], True)
             elif words == ["show", "config"]:
                 answer["data"] = hide(merge(*self._new)[0])
             else:
@@ -561,6 +565,8 @@ class Console:
             return ("confirm",)
         if command in ("connect", "disconnect"):
             return self._tree.get("tunnel", {})
+        if command == "capture":
+            return ["stop"] + list(self._tree.get("call", {}))
         if command not in ("set", "delete"):
             return ()
         parts = last.split(".")[:-1]
