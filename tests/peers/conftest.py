@@ -45,9 +45,16 @@ def between(lab):
 
 
 @pytest.fixture(scope="session")
-def guests(lab, cable, between):
+def second(lab):
+    """One more line, like `cable`, to ttyS2 of `cpe`."""
+    return lab.cable("second")
+
+
+@pytest.fixture(scope="session")
+def guests(lab, cable, between, second):
     """Both guests, booted at the same time."""
-    both = lab.guest("lns", [between.ends[1]]), lab.guest("cpe", [cable.ends[1], between.ends[0]])
+    lines = [cable.ends[1], between.ends[0], second.ends[1]]
+    both = lab.guest("lns", [between.ends[1]]), lab.guest("cpe", lines)
     for guest in both:
         guest.ready()
     return both
