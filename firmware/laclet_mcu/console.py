@@ -2,8 +2,9 @@
 
 import gc
 import sys
+from binascii import hexlify
 
-from laclet import ticks
+from laclet import __version__, ticks
 from laclet.fault import TUNNEL, Fault
 from laclet.node.config import check, merge
 from laclet.node.console import ACTS, Console, Refused
@@ -68,6 +69,22 @@ class Board:
             "heap_used": gc.mem_alloc(),
             "faults": node.faults,
             "drops": node.status()["drops"],
+        }
+
+    def version(self):
+        """Of laclet and of MicroPython, and the board."""
+        about = sys.implementation
+        try:
+            from machine import unique_id
+
+            serial = hexlify(unique_id()).decode()
+        except ImportError:
+            serial = None
+        return {
+            "laclet": __version__,
+            "micropython": ".".join([str(part) for part in about[1][:3]]),
+            "machine": getattr(about, "_machine", sys.platform),
+            "id": serial,
         }
 
     def log(self):

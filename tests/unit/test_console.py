@@ -49,6 +49,9 @@ class Host:
     def stats(self):
         return {"free": 1000}
 
+    def version(self):
+        return {"laclet": "1.2.3"}
+
     def log(self):
         return ["one line"]
 
@@ -252,6 +255,7 @@ def test_tools_speak_json_on_the_same_port():
         assert said.endswith("}\n") and "\n" not in said[:-1], "no echo, no prompt: " + said
         return json.loads(said)
 
+    assert ask(id=0, do="show version") == {"id": 0, "ok": True, "data": {"laclet": "1.2.3"}}
     assert ask(id=1, do="show status") == {"id": 1, "ok": True, "data": {"tunnels": {"isp": {"state": "up"}}}}
     assert ask(id=2, do="set tunnel.isp.server", value=["a", "b"]) == {"id": 2, "ok": True}
     assert ask(id=3, do="compare")["out"][1] == '+ tunnel.isp.server = ["a", "b"]'

@@ -11,7 +11,7 @@ The owner gives a ``host``:
 ``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, or raises ``Refused``
 ``update(words, value)``    the words of update, for tools; returns plain values, or raises ``Refused``
 ``capture(words, tools)``   the words of capture; returns plain values, or raises ``Refused``
-``status()`` ``stats()``    plain values; ``log()`` the last lines
+``status()`` ``stats()`` ``version()``  plain values; ``log()`` the last lines
 """
 
 import json
@@ -42,6 +42,7 @@ _SHOW = {
     "log": "the last lines of the log",
     "stats": "memory and drops",
     "status": "tunnels and calls",
+    "version": "of laclet and of MicroPython, and the board",
 }
 
 
@@ -339,6 +340,8 @@ class Console:
                 answer["data"] = self._host.status()
             elif words == ["show", "stats"]:
                 answer["data"] = self._host.stats()
+            elif words == ["show", "version"]:
+                answer["data"] = self._host.version()
             elif words[:1] == ["update"]:
                 answer["data"] = self._host.update(words[1:], asked.get("value"))
             elif words[:1] == ["capture"]:
@@ -380,7 +383,8 @@ class Console:
             return _lines(hide(merge(*self._new)[0])) or ["nothing is configured"]
         if word == "log":
             return self._host.log()
-        return _lines(self._host.status() if word == "status" else self._host.stats())
+        host = self._host
+        return _lines(host.status() if word == "status" else host.stats() if word == "stats" else host.version())
 
     def _key_at(self, found):
         path, row = locate(found[1], found[0])
@@ -598,7 +602,7 @@ class Console:
 
     # word: (usage, help, method, most arguments)
     _COMMANDS = {
-        "show": ("show [WHAT]", "status, config, log or stats", _show, 1),
+        "show": ("show [WHAT]", "status, config, log, stats or version", _show, 1),
         "set": ("set PATH VALUE", "change the candidate", _set, LINE_MAX),
         "delete": ("delete PATH", "remove a key or a section from it", _delete, 1),
         "compare": ("compare", "what commit would change", _compare, 0),
