@@ -1,0 +1,1 @@
+"""Captures: where they come from, pcapng files, secrets taken out, and the ladder of a set-up."""
