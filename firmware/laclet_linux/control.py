@@ -84,7 +84,7 @@ class Control:
     def close(self):
         """Close all, and remove the socket if it is still ours."""
         for client in list(self._clients.values()):
-            client.close()
+            client.finish()
         if self._sock.fileno() >= 0:
             self._loop.unwatch(self._sock.fileno())
             self._sock.close()
@@ -124,6 +124,12 @@ class _Client:
         self._sock.close()
         if self.on_close is not None:
             self.on_close(self)
+
+    def finish(self):
+        """Close, after what can still be sent at once."""
+        with contextlib.suppress(OSError):
+            self._send()
+        self.close()
 
     def say(self, thing):
         """One line more behind the answers; False when too much waits already, and it is lost."""

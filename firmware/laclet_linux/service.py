@@ -16,6 +16,7 @@ from .hooks import Hooks
 from .interface import EchoInterface, NoInterface
 from .ipconfig import IpConfig
 from .keys import Keys
+from .log import Followers
 from .loop import Loop, now_ms
 from .metrics import Metrics, page
 from .notify import Notify
@@ -68,6 +69,7 @@ class Service:
         self._config = config
         self._load = load
         self._loop = Loop()
+        self._followers = Followers(log, self._loop)
         self._notify = Notify(self._loop, self._summary)
         self._hooks = None
         self._state = None
@@ -165,6 +167,7 @@ class Service:
             self._names,
             self._hooks,
             self._state,
+            self._followers,
             self._control,
             self._notify,
         ):
@@ -285,8 +288,10 @@ class Service:
             return self._reload(now)
         if do == "capture":
             return {"ok": True, "begin": lambda client: self._captures.add(client, command.get("keys") is True)}
+        if do == "log":
+            return {"ok": True, "entries": list(self.log.kept), "begin": self._followers.add}
         if do not in ("up", "down"):
-            return {"ok": False, "error": "no such command; there are status, up, down, reload, capture and stop"}
+            return {"ok": False, "error": "no such command; there are status, up, down, reload, capture, log and stop"}
         name = command.get("name")
         dialers = self.node.dialers
         if name is not None and name not in dialers:

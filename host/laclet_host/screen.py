@@ -1,25 +1,48 @@
-"""The status of services on one screen, in the manner of ``wg show``."""
+"""The status of services and boards on one screen, in the manner of ``wg show``."""
 
 from typing import Any
 
 import click
 
+from laclet.carrier import circuit
+
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def show(services: dict[str, Any]) -> str:
-    """Text for all services: name to what ``laclet status --json`` gives."""
+def show(devices: dict[str, Any]) -> str:
+    """Text for all services and boards: name to what ``laclet status --json`` gives."""
     blocks = []
-    for name, status in services.items():
-        about = f"laclet {status['version']}, pid {status['pid']}, for {duration(status['uptime'])}"
-        blocks.append(_block("service", name, [("running", about), ("dropped", _drops(status["drops"]))]))
+    for name, status in devices.items():
+        blocks.append(_service(name, status) if "pid" in status else _board(name, status))
         blocks += [_tunnel(each, status["tunnels"][each]) for each in status["tunnels"]]
         blocks += [_call(each, status["calls"][each]) for each in status["calls"]]
         if "lns" in status:
             blocks.append(_lns(status))
             blocks += [_caller(each) for each in status["lns"]["callers"]]
     return "\n\n".join(blocks)
+
+
+def _service(name: str, status: dict) -> str:
+    about = f"laclet {status['version']}, pid {status['pid']}, for {duration(status['uptime'])}"
+    return _block("service", name, [("running", about), ("dropped", _drops(status["drops"]))])
+
+
+def _board(name: str, status: dict) -> str:
+    console, stats = status["console"], status["stats"]
+    rows = [
+        ("hostname", status["hostname"]),
+        ("memory", f"{size(stats['heap_free'])} free of {size(stats['heap_free'] + stats['heap_used'])}"),
+        ("failures", str(stats["faults"] or "")),
+        ("dropped", _drops(status["drops"])),
+        ("not committed", _lines(console["uncommitted"])),
+        ("not saved", "what runs is lost at a restart; write save at the console" if console["unsaved"] else ""),
+    ]
+    return _block("board", name, rows)
+
+
+def _lines(count: int) -> str:
+    return f"{count} lines of changes at the console" if count else ""
 
 
 def _tunnel(name: str, status: dict) -> str:
@@ -34,6 +57,8 @@ def _tunnel(name: str, status: dict) -> str:
             ("state", status["state"]),
             ("server", server),
             ("ids", f"ours {tunnel['local_tunnel']}, theirs {tunnel['peer_tunnel']}" if tunnel else ""),
+            ("last heard", duration(status["heard"]) + " ago" if status.get("heard") is not None else ""),
+            ("repeated", f"{tunnel['retransmissions']} control messages" if tunnel.get("retransmissions") else ""),
             ("redials", str(status["redials"] or "")),
             ("last failure", status["fault"]),
         ],
@@ -54,6 +79,7 @@ def _call(name: str, status: dict) -> str:
     else:
         rows.append(("device", status["device"]))
         rows.append(("modem", (status["modem"] or {}).get("state", "")))
+        rows.append(("line", _line(status.get("line"))))
     rows += [("transfer", _transfer(status["session"])), ("last failure", status["fault"])]
     return _block("call", name, rows)
 
@@ -84,12 +110,23 @@ def _block(kind: str, name: str, rows: list) -> str:
 
 
 def _ppp(ppp: dict) -> str:
+    if "links" in ppp:  # a bundle
+        return f"multilink, {ppp['links']} links" if ppp["links"] else ""
     auth = " and ".join(
         f"{who} by {how}" for who, how in zip(("we", "they"), ppp["auth"], strict=True) if how not in ("none", None)
     )
     if ppp["phase"] == "Dead":
         return ""
     return ppp["phase"].lower() + (f", authenticated: {auth}" if auth else "")
+
+
+def _line(line: dict | None) -> str:
+    """What has passed a serial line, and what was wrong with it."""
+    if not line or not (line["rx_frames"] or line["tx_frames"] or line["drops"]):
+        return ""
+    return f"{size(line['rx_bytes'])} from the host, {size(line['tx_bytes'])} to it" + (
+        f"; dropped {_drops(line['drops'])}" if line["drops"] else ""
+    )
 
 
 def _transfer(session: dict | None) -> str:
@@ -105,7 +142,9 @@ def _ends(local: str, remote: str, mtu: int) -> str:
 
 
 def _address(addr: list | None) -> str:
-    return f"{addr[0]} port {addr[1]}" if addr else ""
+    if not addr:
+        return ""
+    return circuit.text(tuple(addr)) or f"{addr[0]} port {addr[1]}"
 
 
 def _drops(drops: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ import click
 
 from ..ui import CONFIG_INVALID, FAILURE, fail, print_json, report
 from .completion import services
+from .port import port_option
 
 
 @click.command()
@@ -53,9 +54,23 @@ def serve(name: str, checked: dict, stream, load=None) -> None:
 
 @click.command()
 @click.argument("name", required=False, shell_complete=services)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: service name to its status.")
-def status(name: str | None, as_json: bool) -> None:
-    """Show running services, or the one called NAME."""
+@port_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: name to its status.")
+def status(name: str | None, port: str | None, as_json: bool) -> None:
+    """Show running services, or the one called NAME, or the board at PORT."""
+    found = {port: of_board(port)} if port else of_services(name)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        fail("no service is running; a board is shown with --port")
+    from ..screen import show
+
+    click.echo(show(found))
+
+
+def of_services(name: str | None) -> dict:
+    """The status of all services that run, or of one: name to status."""
     from laclet_linux.control import running
 
     found = {}
@@ -64,15 +79,16 @@ def status(name: str | None, as_json: bool) -> None:
             found[each] = _ask(each, {"do": "status"})["status"]
         except OSError as error:
             if name:
-                fail(f"{name}: {_absent(error)}")
-    if as_json:
-        print_json(found)
-        return
-    if not found:
-        fail("no service is running")
-    from ..screen import show
+                fail(f"{name}: {absent(error)}")
+    return found
 
-    click.echo(show(found))
+
+def of_board(port: str) -> dict:
+    """The status of a board, with its memory in ``stats``."""
+    from ..device.link import Link
+
+    with Link(port) as link:
+        return {**link.get("show status"), "stats": link.get("show stats")}
 
 
 @click.command()
@@ -108,7 +124,7 @@ def reload(name: str | None) -> None:
         try:
             answer = _ask(each, {"do": "reload"})
         except OSError as error:
-            answer = {"ok": False, "error": _absent(error)}
+            answer = {"ok": False, "error": absent(error)}
         for line in answer.get("changes", ()) or (["nothing has changed"] if answer["ok"] else ()):
             click.echo(f"{each}: {line}")
         if not answer["ok"]:
@@ -128,7 +144,7 @@ def _command(service: str, command: dict) -> None:
     try:
         answer = _ask(service, command)
     except OSError as error:
-        fail(f"{service}: {_absent(error)}")
+        fail(f"{service}: {absent(error)}")
         return
     if not answer["ok"]:
         fail(f"{service}: {answer['error']}")
@@ -137,10 +153,10 @@ def _command(service: str, command: dict) -> None:
 def _ask(service: str, command: dict) -> dict:
     from laclet_linux.control import ask
 
-    return ask(service, command)
+    return ask(service, command) or {}
 
 
-def _absent(error: OSError) -> str:
+def absent(error: OSError) -> str:
     """Why a service could not be asked."""
     if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
         return "no such service is running"
