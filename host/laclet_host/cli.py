@@ -18,7 +18,6 @@ COMMANDS = {
     "reload": "service",
     "stop": "service",
     "logs": "logs",
-    "logs": "logs",
     "config": "config",
     "lns": "lns",
     "capture": "capture",
