@@ -88,7 +88,8 @@ class Laclet:
         self._events = []
 
     def _made(self, config):
-        from .store import forget, load
+        from . import forget
+        from .store import load
 
         if isinstance(config, str):
             checked, problems = load(config)

@@ -1,74 +1,95 @@
-"""What waits at the REPL's port while the board works: the console is loaded when somebody presses Enter there."""
+"""What waits at a terminal while the board works: the console is loaded when somebody presses Enter there."""
 
 import gc
-import select
-import sys
 
 from laclet import ticks
 from micropython import const
 
-from .store import forget
+from . import forget
 
-_LOG_LINES = const(24)  # kept for ``show log``
-_OCTETS_MAX = const(256)  # read at one time
 _LOADING = const(2048)  # bytes between collections while it is loaded: its code stays together
 _LAST_WORDS = const(300)  # ms before a restart: a USB port that vanishes takes along what was not read
 _WAKE = b"\r\n{"
 
 
-class Door:
-    """A port of the shell. Ctrl-C is no input: it is a KeyboardInterrupt, ends the shell, and gives the prompt.
+class Desk:
+    """What the doors of a board share: there is one console at a time, and one candidate."""
 
-    A machine, too. To run another configuration the console is unloaded, for it is as large as a role, and all that it
-    has to remember is kept here.
-    """
-
-    def __init__(self, shell, path):
-        self.stream = sys.stdin
-        self.armed = None  # for Timers
-        self.lines = []  # of the log
+    def __init__(self, journal):
+        self.journal = journal
+        self.state = None  # of an unloaded console
+        self.owner = None  # the Door that has the console
         self.updates = None  # Updates, once there was talk of one
         self.capture = None  # a Capture that runs
+
+
+class Door:
+    """A port of the shell, and a machine.
+
+    To run another configuration the console is unloaded, for it is as large as a role, and all that it has to remember
+    is kept in the desk.
+    """
+
+    def __init__(self, shell, path, desk, terminal):
+        self.stream = terminal.stream
+        self.terminal = terminal
+        self.desk = desk
+        self.armed = None  # for Timers
+        self.leaving = False  # the console was told to
         self._shell = shell
         self._path = path
         self._board = None
-        self._state = None  # of an unloaded console
         self._next = None  # (the configuration to run, or None to restart,)
         self._next_at = None  # when
-        self._octet = bytearray(1)
-        self._more = select.poll()
-        self._more.register(self.stream, select.POLLIN)
-        self._say = shell.log
-        shell.log = self.log
         shell.watch(self)
-
-    def log(self, level, component, text):
-        """The shell's log; the last lines are kept."""
-        self._say(level, component, text)
-        if level != "debug":
-            if len(self.lines) >= _LOG_LINES:
-                self.lines.pop(0)
-            self.lines.append("[" + component + "]: " + text)
 
     def ready(self, events, now):
         """Take what was typed."""
-        typed = b""
-        while len(typed) < _OCTETS_MAX and self._more.poll(0):
-            if not sys.stdin.buffer.readinto(self._octet):  # it was closed
-                self._shell.unwatch(self)
-                break
-            typed += self._octet
-        if self._board is None:
-            new = self._state is None  # otherwise somebody works at it
-            if new and not any(octet in _WAKE for octet in typed):
-                return
-            if not self._load():
-                return
-            if new and b"{" not in typed:
-                self._board.console.start()
-                return
+        typed = self.terminal.read()
+        if typed is None:
+            self._shell.unwatch(self)
+            return
+        new = self.desk.owner is not self  # otherwise somebody works at it
+        if new and not self._open(typed):
+            return
+        if (self._board is None and not self._load(new)) or self._greeted(new, typed):
+            return
         self._board.console.receive(typed, now)
+        if self.leaving:
+            self._leave()
         self._shell.node.timers.update(self, now)
+
+    def _open(self, typed):
+        """True when somebody knocks, and the console is free."""
+        if not any(octet in _WAKE for octet in typed):
+            return False
+        if self.desk.owner is not None:
+            self.terminal.write("error: the console is open at another port; write exit there\n")
+            return False
+        if self._board is not None:  # it is there because of a deadline
+            self._unload()
+        return True
+
+    def _greeted(self, new, typed):
+        if new:
+            self.desk.owner = self
+        if not new or b"{" in typed:
+            return False
+        self._board.console.start()
+        return True
+
+    def close(self):
+        """Give back the terminal."""
+        self._shell.unwatch(self)
+        self.terminal.close()
+        if self.desk.owner is self:
+            self._leave()
+
+    def _leave(self):
+        """Nobody works here any longer; what was committed and waits for save or confirm is remembered."""
+        self.leaving = False
+        self._unload()
+        self.desk.owner = None
 
     def soon(self, config):
         """Run this as soon as the shell is not in the middle of input; None: restart, in a moment."""
@@ -83,7 +104,7 @@ class Door:
             return self._next_at
         if self._board is not None:
             return self._board.poll_at()
-        return self._state[0] if self._state else None
+        return self.desk.state[0] if self.desk.state and self.desk.owner in (None, self) else None
 
     def on_timer(self, now):
         """Run another configuration, or serve the console."""
@@ -91,7 +112,7 @@ class Door:
             at = self.poll_at()
             if ticks.due(at, now):
                 # A commit was not confirmed. What was not saved is forgotten by a restart as well.
-                if self._board is None and not self._load():
+                if self._board is None and not self._load(True):
                     self.soon(None)
                 else:
                     self._board.on_timer(now)
@@ -103,36 +124,38 @@ class Door:
             import machine
 
             self._shell.end()
+            self.desk.journal.flush()
             machine.reset()
         self._unload()
         self._shell.renew(config)
-        if self.capture is not None:
-            self.capture.attach()
+        if self.desk.capture is not None:
+            self.desk.capture.attach()
         self.armed = None  # the timers are new
         self._shell.node.timers.update(self, self._shell.now())
 
-    def _load(self):
-        """Load the console; False without memory for it: calls go on."""
+    def _load(self, new):
+        """Load the console, for somebody ``new`` or not; False without memory for it: calls go on."""
         gc.collect()
         before = gc.threshold()
         gc.threshold(_LOADING)
         try:
             from .console import Board
 
-            self._board = Board(self._shell, self._path, self, self._state)
-            self._state = None
+            self._board = Board(self._shell, self._path, self, self.desk.state, not new)
+            self.desk.state = None
             return True
         except MemoryError:
             self._forget()
-            self.log("error", "console", "no memory for it beside the calls; Ctrl-C gives the prompt")
+            self._shell.log("error", "console", "no memory for it beside the calls; Ctrl-C gives the prompt")
             return False
         finally:
             gc.collect()
             gc.threshold(before)
 
     def _unload(self):
-        self._state = self._board.console.state()
-        self._board = None
+        if self._board is not None:
+            self.desk.state = self._board.console.state()
+            self._board = None
         self._forget()
 
     def _forget(self):

@@ -4,13 +4,19 @@ Both are saved as one: written beside the old ones as ``.new``, then store.json 
 its predecessor, and with that rename, which a file system does wholly or not at all, the new pair counts. Only then
 the old files become ``.bak`` and the new ones take their names; a board that loses power meanwhile goes on with it
 when it loads. A file that people have changed is taken when it is in order, and otherwise the pair before.
+
+What came out of the checks is kept in checked.json: as long as neither file nor code has changed, a board boots without
+the schema, which is as large as a role.
 """
 
 import json
 import os
-import sys
 from binascii import hexlify
 from hashlib import sha256
+
+from laclet import BUILD
+
+from . import forget
 
 _VERSION = 1  # of the layout of store.json
 _CHUNK = 256  # bytes of a file hashed at once
@@ -41,20 +47,49 @@ class Store:
     def load(self, tell=print):
         """``(config, problems)``: checked, secrets merged in; problems as lines of text.
 
-        With problems the configuration before is taken, if there is one in order; ``tell(line)`` is told why. The
-        checks leave memory again: they are as large as a role.
+        With problems the configuration before is taken, if there is one in order; ``tell(line)`` is told why.
         """
-        config, lines = _checked(self._current(tell))
-        if lines:
+        pair = self._current(tell)
+        config = self._kept(pair)
+        if config is not None:
+            return config, []
+        from .checks import checked, plain
+
+        config, lines = checked(pair)
+        if not lines:
+            self._keep(pair, json.dumps(plain(config)))
+        else:
             before = self._previous()
-            saved, problems = _checked(before) if before else (None, lines)
+            saved, problems = checked(before) if before else (None, lines)
             if not problems:
                 for line in lines:
                     tell(line)
                 tell(before[0] + ": taken instead")
                 config, lines = saved, []
         forget("laclet.node", "config", "schema", "values")
+        forget("laclet_mcu", "checks")
         return config, lines
+
+    def _kept(self, pair):
+        """What the checks of these files have come to before, or None."""
+        try:
+            with open(self._folder + "checked.json") as file:
+                proof = file.readline()[:-1]
+                text = file.read()
+        except (OSError, ValueError):
+            return None
+        return _restore(json.loads(text)) if BUILD and proof == _proof(pair, text) else None
+
+    def _keep(self, pair, text):
+        if not BUILD:  # these sources may change unnoticed
+            return
+        path = self._folder + "checked"
+        try:
+            with open(path + ".new", "w") as file:
+                file.write(_proof(pair, text) + "\n" + text)
+            _replace(path + ".new", path + ".json")
+        except OSError:  # a full or read-only file system: it is checked at every boot
+            pass
 
     def read(self, previous=False):
         """``(tree, secrets)`` as they are in the files, or as they were before the last save; None without such."""
@@ -62,7 +97,7 @@ class Store:
         if pair is None:
             return None
         lines = []
-        return _read(pair[0], lines), _read(pair[1], lines, False)
+        return read_json(pair[0], lines), read_json(pair[1], lines, False)
 
     def save(self, tree, secrets):
         """Keep both, all or nothing; raises OSError when the file system is full or does not keep what is written."""
@@ -87,7 +122,7 @@ class Store:
     def forget(self):
         """Remove all there is; secrets before what is useless without them."""
         for suffix in (".bak", ".new", ""):
-            for name in ("store.json", self._names[1], self._names[0]):
+            for name in ("checked.json", "store.json", self._names[1], self._names[0]):
                 if _exists(self._folder + name + suffix):
                     os.remove(self._folder + name + suffix)
 
@@ -95,7 +130,7 @@ class Store:
         """What store.json tells; None without a usable one."""
         # Where a rename does not replace, store.new may be all there is.
         for suffix in (".json", ".new"):
-            kept = _read(self._folder + "store" + suffix, [])
+            kept = read_json(self._folder + "store" + suffix, [])
             if isinstance(kept, dict) and kept.get("version") == _VERSION:
                 return kept
         return None
@@ -148,30 +183,33 @@ class Store:
         return pair
 
 
-def _checked(pair):
-    """``(config, lines)`` of two files."""
-    from laclet.node.config import check, merge
-    from laclet.node.values import dotted
-
-    path, secrets_path = pair
-    lines = []
-    config = None
-    tree = _read(path, lines)
-    secrets = _read(secrets_path, lines, False)
-    if not lines:
-        tree, problems = merge(tree, secrets)
-        lines += [_line(secrets_path, problem, dotted) for problem in problems]
-        config, problems = check(tree, True)
-        lines += [_line(path, problem, dotted) for problem in problems]
-    return config, lines
+class _Names:
+    """Makes names of keys: a key out of JSON takes 64 bytes at each place where it stands, a name of the code none."""
 
 
-def _line(path, problem, dotted):
-    where, what, mend = problem
-    return path + ": " + (dotted(where) + ": " if where else "") + what + "; " + mend
+def _restore(value):
+    """A checked configuration out of JSON: see checks.plain()."""
+    if isinstance(value, dict):
+        names = _Names()
+        for key in value:
+            setattr(names, key, _restore(value[key]))
+        return names.__dict__
+    if isinstance(value, list):
+        return tuple(map(_restore, value[1:])) if value[:1] == [None] else list(map(_restore, value))
+    return value
 
 
-def _read(path, lines, must=True):
+def _proof(pair, text):
+    """Digest of all that the text depends on, and of itself."""
+    sums = sha256(BUILD.encode())
+    for path in pair:
+        sums.update((_digest(path) or "none").encode())
+    sums.update(text.encode())
+    return _hex(sums)
+
+
+def read_json(path, lines, must=True):
+    """What a file holds; otherwise {}, and a line that says why: also when it is missing, if it ``must`` be there."""
     try:
         with open(path) as file:
             return json.load(file)
@@ -232,12 +270,3 @@ def _replace(path, target):
 
 def _mute(line):
     pass
-
-
-def forget(package, *names):
-    """Let modules of a package be collected."""
-    holder = sys.modules[package]
-    for name in names:
-        sys.modules.pop(package + "." + name, None)
-        if hasattr(holder, name):
-            delattr(holder, name)

@@ -3,7 +3,7 @@
 from laclet import ticks
 from micropython import const
 
-from .store import forget
+from . import forget
 
 _HANG_UP = const(0x18)  # POLLERR | POLLHUP
 _READS = const(4)  # reads before others get their turn

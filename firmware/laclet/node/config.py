@@ -240,8 +240,9 @@ def check(tree, on_board=False):
     """``(config, problems)`` of a tree with the secrets merged in.
 
     ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "dialout":
-    {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` with every key of every section, defaults filled in, values
-    as the schema's kinds say. A call with a line holds no keys of PPP; one without has ``line`` None.
+    {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` (a board has not the last two) with every key of every section,
+    defaults filled in, values as the schema's kinds say. A call with a line holds no keys of PPP; one without has
+    ``line`` None.
     With problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
@@ -252,6 +253,8 @@ def check(tree, on_board=False):
         given = tree.get(name, {})
         if name == "":
             config["hostname"] = work.keys((), rows, tree)["hostname"]
+        elif on_board and name not in tree and all(row[4] & LINUX for row in rows):
+            continue
         elif many:
             config[name] = work.named(name, rows, given)
         elif name in ("lns", "board") and name not in tree:

@@ -1,5 +1,7 @@
 """The packages of a board compiled to .mpy: one tree per architecture, because viper code is machine code."""
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -92,7 +94,7 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
     paths = sources(root)
     outputs = {path: target / path.with_suffix(".mpy") for path in paths}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        folded = fold.fold({path.as_posix(): (root / path).read_text("utf-8") for path in paths}, keep)
+        folded = fold.fold(_named({path.as_posix(): (root / path).read_text("utf-8") for path in paths}), keep)
         for path in paths:
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / path).write_text(folded[path.as_posix()], "utf-8")
@@ -102,6 +104,15 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
 
         list(pool.map(compile_one, paths))  # each is a process of its own
     return {output.relative_to(target).as_posix(): output.stat().st_size for output in outputs.values()}
+
+
+def _named(texts):
+    """The sources {path: text}, with a name for them in laclet.BUILD: it changes whenever they do."""
+    names = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+    return {
+        path: text.replace('BUILD = ""', f'BUILD = "{names}"', 1) if path == "laclet/__init__.py" else text
+        for path, text in texts.items()
+    }
 
 
 def romfs(tree):

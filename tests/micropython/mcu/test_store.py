@@ -4,6 +4,8 @@ import json
 import os
 import sys
 
+from laclet import BUILD
+from laclet_mcu import forget
 from laclet_mcu.store import Store, load
 
 FOLDER = "store-test"
@@ -11,21 +13,13 @@ CLIENT = {"tunnel": {"isp": {"server": "lns.example"}}, "call": {"isp": {"tunnel
 SECRETS = {"call": {"isp": {"password": "geheim"}}}
 
 
-def loaded(config, secrets=None):
-    """load() of files with these texts or trees."""
-    os.mkdir(FOLDER)
-    paths = []
-    try:
-        for name, content in (("config.json", config), ("secrets.json", secrets)):
+def loaded(tree, secrets=None):
+    """What load() makes of these two files; a file may be text."""
+    with Folder() as folder:
+        for name, content in (("config.json", tree), ("secrets.json", secrets)):
             if content is not None:
-                paths.append(FOLDER + "/" + name)
-                with open(paths[-1], "w") as file:
-                    file.write(content if isinstance(content, str) else json.dumps(content))
+                folder.write(name, content if isinstance(content, str) else json.dumps(content))
         return load(FOLDER + "/config.json")
-    finally:
-        for path in paths:
-            os.remove(path)
-        os.rmdir(FOLDER)
 
 
 def test_config_and_secrets_are_merged():
@@ -147,3 +141,31 @@ def test_without_a_save_there_is_nothing_before():
         assert folder.store().read(True) is None
         folder.write("store.json", '{"version": 99}')
         assert folder.load()[1] == [], "a layout of the future: the files as they are"
+
+
+def test_what_was_checked_once_is_loaded_without_the_checks():
+    assert BUILD, "this is a build"
+    with Folder() as folder:
+        folder.store().save(CLIENT, SECRETS)
+        config, problems = folder.load()
+        assert problems == []
+        sys.modules["laclet_mcu.checks"] = None  # who checks now fails
+        try:
+            assert folder.load() == (config, [])
+            assert isinstance(config["tunnel"]["isp"]["server"][0], tuple)
+        finally:
+            forget("laclet_mcu", "checks")
+        # A change of a file, of either; a damaged copy; another build's.
+        for name, text in (
+            ("config.json", json.dumps(other("mine.example"))),
+            ("secrets.json", json.dumps({"call": {"isp": {"password": "neu"}}})),
+            ("checked.json", ""),
+            ("checked.json", "x\n{}"),
+            ("checked.json", "0" * 64 + '\n{"call": {}}'),
+        ):
+            folder.write(name, text)
+            config, problems = folder.load()
+            assert problems == [] and config["tunnel"]["isp"]["server"] == [("mine.example", 1701)]
+        assert config["call"]["isp"]["password"] == "neu"
+        folder.store().forget()
+        assert os.listdir(FOLDER) == []
