@@ -241,8 +241,8 @@ def check(tree, on_board=False):
 
     ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "dialout":
     {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` (not on boards) with every key of every
-    section, defaults filled in, values as the schema's kinds say. A call with a line holds no keys of PPP; one without has
-    ``line`` None.
+    section, defaults filled in, values as the schema's kinds say. A call with a line holds no keys of PPP; one
+    without has ``line`` None.
     With problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
