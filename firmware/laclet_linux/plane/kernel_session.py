@@ -11,7 +11,6 @@ from laclet.port import HEADROOM, Port, frame_buffer
 from laclet.ppp.automaton import OPENED
 from laclet.ppp.bundle import Bundle
 from laclet.ppp.ccp import MPPE, strength
-from laclet.ppp.link import LINK_LAYER
 from laclet.wire import ppp as wire
 
 from ..loop import READ
@@ -150,16 +149,17 @@ class KernelSession(Port):
         self.unit = None
         self.why = "the link is not up"
         self.session = session
+        self.tunnel = session.tunnel
         self._kernel = kernel
-        self._tunnel = kernel.tunnels.get(session.tunnel)
-        if self._tunnel is None:
-            self._tunnel = kernel.tunnels[session.tunnel] = KernelTunnel(kernel, session.tunnel)
+        self._bound = kernel.tunnels.get(session.tunnel)
+        if self._bound is None:
+            self._bound = kernel.tunnels[session.tunnel] = KernelTunnel(kernel, session.tunnel)
         self.channel = -1
         self._sock = None
         self._buf = frame_buffer(_FRAME)
         self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _FRAME]]
         try:
-            self._sock = self._tunnel.bind(session)
+            self._sock = self._bound.bind(session)
             for option, value in _numbering(session):
                 ppp.set_option(self._sock, option, value)
             self.number = ppp.channel_of(self._sock.fileno())
@@ -172,15 +172,14 @@ class KernelSession(Port):
         link.joined = self  # frames that come without the kernel still find the link
 
     def carry(self, buf, start, end, now):
-        """Send a frame; those of NCPs through the unit, which must see what CCP agrees on."""
+        """Send a frame; those of CCP through the unit, which must see what is agreed on."""
         if buf[start] == 0xFF:
             start += 2
         protocol = buf[start] << 8 | buf[start + 1]
         fd = self.channel
-        if self.unit is not None and protocol < LINK_LAYER:
+        if self.unit is not None and protocol == wire.CCP:
             fd = self.unit.fd
-            if protocol == wire.CCP:
-                self.unit.agree(buf, start + 2, end)
+            self.unit.agree(buf, start + 2, end)
         try:
             os.write(fd, memoryview(buf)[start:end])
         except OSError as error:
@@ -213,7 +212,7 @@ class KernelSession(Port):
 
     def close(self):
         """The kernel forgets the session; the join is as it was. Harmless when called again."""
-        if self._tunnel is None:
+        if self._bound is None:
             return
         link, self.joined = self.joined, None
         if self.unit is not None:
@@ -226,8 +225,8 @@ class KernelSession(Port):
         if self._sock is not None:
             self.count()
             self._sock.close()
-            self._tunnel.release()
-        self._tunnel = None
+            self._bound.release()
+        self._bound = None
         if link is not None:
             link.joined = self.session
             link.plane = None
@@ -432,14 +431,13 @@ def _connected(sock, addr):
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         for level, option in (_MTU_DISCOVER[sock.family], (socket.SOL_SOCKET, _SO_MARK)):
             udp.setsockopt(level, option, sock.getsockopt(level, option))
-        # For this moment alone: nobody else shall share our port.
+        # Such sockets share the port with each other, and for this moment with ``sock``, which keeps others out.
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             udp.bind(sock.getsockname())
         finally:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         udp.connect(addr)
     except OSError:
         udp.close()
