@@ -1,4 +1,4 @@
-"""The data planes: TCP, small packets, CPU; the userspace plane beside a C forwarder, one packet per system call."""
+"""The data planes beside what others have: the kernel plane and xl2tpd, the userspace plane and a forwarder in C."""
 
 import json
 import os
@@ -7,10 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benches import kernelplane
 from benches.common import AT_LEAST, Missing, find_program, median
 
 RUNS = 5
 TARGETS = (
+    ("kernel_tcp_ratio", AT_LEAST, 0.98),
     ("user_tcp_ratio", AT_LEAST, 3),
     ("user_small_ratio", AT_LEAST, 0.6),
     ("cpu_ratio", AT_LEAST, 1),
@@ -27,17 +29,23 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def measure(runs):
     """Medians of ``runs`` rounds in turn; ``*_mbit`` at the receiver, ``*_cpu_s_per_gb`` of the programs at both ends.
 
+    ``kernel`` is our service with the kernel plane, ``xl2tpd`` is xl2tpd with pppd and the kernel's L2TP, in the same
+    guest, called one after the other, with another xl2tpd as the far end; ``l2tpns_*``: with l2tpns as the far end.
+    ``tcp`` is the mean of both ways; ``start_ms`` goes from the start of the programs to an interface that is up.
+
     ``c`` is the forwarder with one packet per wake-up, ``burst`` the same with up to 64, ``user`` the userspace plane;
     each end has a processor of its own, where there are two. Ratios are ours over that of ``c``, for CPU the other way
     round; the same with ``burst``. ``*_small_pps``: packets a second that arrive when as many as possible are sent.
     """
     sys.path.insert(0, str(_TREE / "tests"))
     from peers.lab import Lab
-    from peers.needs import missing
+    from peers.needs import GUEST, missing
 
-    lacking = missing("iperf3")
+    lacking = missing("iperf3", "xl2tpd", "pppd", "l2tpns", "freeradius", *GUEST)
     if lacking:
         raise Missing(lacking)
+    with Lab() as lab:
+        figures = kernelplane.compare(lab, runs)
     seen = {}
     with tempfile.TemporaryDirectory() as folder, Lab() as lab:
         programs = {name: [_compiled(folder, burst)] for name, burst in (("c", 1), ("burst", 64))}
@@ -47,7 +55,7 @@ def measure(runs):
             for name, program in programs.items():
                 for key, value in _one(ends, program).items():
                     seen.setdefault(f"{name}_{key}", []).append(value)
-    figures = {key: median(values) for key, values in seen.items()}
+    figures |= {key: median(values) for key, values in seen.items()}
     for other, suffix in (("c", ""), ("burst", "_burst")):
         for key, a, b in (
             ("user_tcp_ratio", "user_tcp_mbit", f"{other}_tcp_mbit"),
