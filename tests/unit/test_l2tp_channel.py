@@ -195,3 +195,21 @@ def test_ids_come_from_the_random_source():
     sids = [tunnel.incoming_call(0).sid for _ in range(3)]
     assert tunnel.tid == 0x1111
     assert sids == [0x2222, 0x2223, 1]  # one that is taken, or 0, gives way to the next: no source can make us loop
+
+
+def test_the_round_trip_is_measured_of_what_is_sent_once():
+    c = channel_with(3)
+    assert c.rtt is None
+    pull_all(c, 100)
+    c.acknowledged(1, 142)
+    assert c.rtt == 42
+    pull_all(c, 142)
+    at = c.poll_at()
+    c.on_timer(at)  # lost, or late: which of the two will be acknowledged?
+    pull_all(c, at)
+    c.acknowledged(3, at + 500)
+    assert c.rtt == 42
+    c.queue(0, message())
+    pull_all(c, 2**30 - 10)
+    c.acknowledged(4, 20)  # over the wrap of the clock
+    assert c.rtt == 30

@@ -49,6 +49,24 @@ def test_any_frame_is_a_sign_of_life():
     assert peer.link.fault is None and peer.link.lcp.state == 9
 
 
+def test_the_round_trip_is_that_of_the_last_echo():
+    peer = opened(echo_interval=1000)
+    assert peer.link.status()["rtt"] is None
+    peer.wait(1000)
+    first = next(sent[2] for sent in peer.take() if sent[:2] == (ppp.LCP, ppp.ECHO_REQUEST))
+    peer.wait(40)
+    peer.say(ppp.LCP, ppp.ECHO_REPLY, first, b"wxyz")
+    assert peer.link.status()["rtt"] == 40
+    peer.say(ppp.LCP, ppp.ECHO_REPLY, first, b"wxyz")  # repeated on the way
+    peer.wait(960)
+    second = next(sent[2] for sent in peer.take() if sent[:2] == (ppp.LCP, ppp.ECHO_REQUEST))
+    peer.say(ppp.LCP, ppp.ECHO_REPLY, first, b"wxyz")
+    assert peer.link.status()["rtt"] == 40
+    peer.wait(7)
+    peer.say(ppp.LCP, ppp.ECHO_REPLY, second, b"wxyz")
+    assert peer.link.status()["rtt"] == 7
+
+
 def test_a_peer_without_echo_is_not_asked():
     peer = opened(echo_interval=1000)
     peer.say(ppp.LCP, ppp.CODE_REJECT, 1, b"\x09\x01\x00\x08\0\0\0\0")

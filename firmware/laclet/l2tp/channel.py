@@ -36,6 +36,7 @@ class Channel:
         self.nr = 0  # Ns expected next
         self.dead = False  # the peer acknowledged nothing through all retries
         self.retransmissions = 0
+        self.rtt = None  # ms until the last message that was measured was acknowledged
         self._window = 4  # what the peer advertised; 4 until it did (§4.4.3)
         self._cwnd = 1
         self._ssthresh = 4
@@ -46,6 +47,7 @@ class Channel:
         self._out = 0  # messages of _queue sent at least once: what the peer may acknowledge
         self._tries = 0  # timeouts in a row
         self._resend_at = None
+        self._timed = None  # (Ns, when it was sent) of a message that is measured
         self._ack_at = None
         self._ack_now = False
         self._held = {}  # Ns -> (start of AVPs, copy); at most rws and MAX_HELD entries
@@ -71,6 +73,9 @@ class Channel:
         n = (nr - self._base) & 0xFFFF
         if n == 0 or n > self._out:
             return
+        if self._timed is not None and (self._timed[0] - self._base) & 0xFFFF < n:
+            self.rtt = ticks.diff(now, self._timed[1])
+            self._timed = None
         self._queue = self._queue[n:]
         self._base = nr
         self._out -= n
@@ -124,6 +129,8 @@ class Channel:
                 self.retransmissions += 1
             else:
                 self._out = i + 1
+                if self._timed is None:
+                    self._timed = ((self._base + i) & 0xFFFF, now)
             self._flight = i + 1
             if self._resend_at is None:
                 self._resend_at = ticks.add(now, self._interval())
@@ -163,6 +170,7 @@ class Channel:
                 self.dead = True
                 return
             self._tries += 1
+            self._timed = None  # which of the two would be acknowledged (Karn)?
             self._flight = 0  # go back: what was in flight is sent again as the window opens
             self._ssthresh = max(1, self._cwnd // 2)
             self._cwnd = 1

@@ -179,6 +179,7 @@ class Tunnel:
             "peer_vendor": self.peer_vendor,
             "dscp": self.dscp,
             "retransmissions": self.channel.retransmissions,
+            "rtt": self.channel.rtt,
             "sessions": [s.status() for s in self.sessions.values()],
         }
 

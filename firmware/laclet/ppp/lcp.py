@@ -165,7 +165,9 @@ class Lcp(Negotiation):
         self._echo_interval = echo_interval
         self._echo_failure = echo_failure
         self._echo_at = None
+        self._echoed = None  # (identifier, when it was sent) of the Echo-Request that waits for its answer
         self._missed = 0
+        self.rtt = None  # ms until the last one was answered
 
     def peer_mru(self):
         """Bytes of information the peer takes in one frame."""
@@ -225,7 +227,8 @@ class Lcp(Negotiation):
             return
         self.alive = False
         self._echo_at = ticks.add(now, self._echo_interval)
-        self.link.send(self.protocol, ppp.ECHO_REQUEST, self.next_identifier(), self._own_magic(), now)
+        self._echoed = (self.next_identifier(), now)
+        self.link.send(self.protocol, ppp.ECHO_REQUEST, self._echoed[0], self._own_magic(), now)
 
     def _own_magic(self):
         return self.magic.ours or b"\0\0\0\0"
@@ -252,6 +255,10 @@ class Lcp(Negotiation):
         elif self.magic.ours is not None and magic == self.magic.ours:
             self.alive = False  # a line that has become a loop answers everything, and nobody is there
             self.link.drop("Echo looped back")
+        elif code == ppp.ECHO_REPLY:
+            if self._echoed is not None and self._echoed[0] == buf[at + 1]:
+                self.rtt = ticks.diff(now, self._echoed[1])
+                self._echoed = None
         elif code == ppp.ECHO_REQUEST:
             buf[at] = ppp.ECHO_REPLY
             buf[at + 4 : at + 8] = self._own_magic()

@@ -170,6 +170,7 @@ class PppLink(Network):
         status["lcp"] = STATES[self.lcp.state]
         status["auth"] = [_title(self.lcp.authentication.peers), _title(self.lcp.authentication.ours)]
         status["identification"] = self.lcp.identification
+        status["rtt"] = self.lcp.rtt
         if self.extras is not None:
             status["quality"] = self.extras.status()
         return status
