@@ -12,27 +12,33 @@ from laclet.node.dialer import CONNECTING, RESOLVING
 from laclet.wire.address import ipv4_bytes, ipv4_text
 from micropython import const
 
+from .journal import forget as journal_forget
 from .store import Store
 
 _LOOK = const(50)  # ms between looks whether a ping was answered
 
 
 class Board:
-    """The host of one console, for a Door; ``state`` of a console that was unloaded, or None."""
+    """The host of one console, for a Door; ``state`` of one that was unloaded, or None; ``known``: no new person."""
 
-    def __init__(self, shell, path, door, state):
+    def __init__(self, shell, path, door, state, known):
         self._shell = shell
         self._door = door
         self._store = Store(path)
         self._pinging = None  # the interface that waits for an answer
         self._due = None
-        self.console = Console(self, state)
+        self.console = Console(self, state, known)
 
     # -- for the console ------------------------------------------------------------------------------
 
     def write(self, text):
         """To the terminal."""
-        sys.stdout.write(text)
+        self._door.terminal.write(text)
+
+    def password(self):
+        """Of [board], or None."""
+        board = self._shell.node.config["board"]
+        return board["console_password"] if board else None
 
     def running(self):
         """What was loaded at the start: what is saved, or the pair before when that is wrong."""
@@ -58,6 +64,8 @@ class Board:
         """Of the node and of the console."""
         status = self._shell.node.status()
         status["console"] = self.console.status()
+        if self._shell.uplinks is not None:
+            status["uplinks"] = self._shell.uplinks.status()
         return status
 
     def stats(self):
@@ -88,11 +96,14 @@ class Board:
         }
 
     def log(self):
-        """The last lines."""
-        return list(self._door.lines)
+        """The last lines, of before the last restart, too."""
+        return self._door.desk.journal.show()
 
     def act(self, word, arguments, now):
         """One of ACTS."""
+        if word == "exit":
+            self._door.leaving = True
+            return None
         if word in ("connect", "disconnect"):
             return self._dial(word, arguments, now)
         if word == "update":
@@ -107,6 +118,7 @@ class Board:
             if arguments != ["yes"]:
                 raise Refused("it forgets everything", "write " + ACTS[word][0])
             self._store.forget()
+            journal_forget()
         self._door.soon(None)
         return ["restarting"]
 
@@ -114,8 +126,8 @@ class Board:
         """The words of capture: see docs/console.md."""
         from .capture import Capture
 
-        door = self._door
-        running, door.capture = door.capture, None
+        desk = self._door.desk
+        running, desk.capture = desk.capture, None
         if words == ["stop"]:
             if running is None:
                 raise Refused("no capture runs", "write " + ACTS["capture"][0])
@@ -123,12 +135,12 @@ class Board:
         calls = self._shell.node.calls
         for name in words:
             if name not in calls and not (name == "lns" and self._shell.node.lns):
-                door.capture = running
+                desk.capture = running
                 raise Refused("no such call runs: " + name, "allowed: " + ", ".join(sorted(calls)), len("capture") + 2)
         if running is not None:
             running.close()
-        door.capture = Capture(self._shell, words, self.write, tools)
-        return door.capture.about()
+        desk.capture = Capture(self._shell, words, self._door.terminal.write, tools)
+        return desk.capture.about()
 
     def update(self, words, value):
         """The words of update: see docs/update.md."""
@@ -136,9 +148,9 @@ class Board:
         from .updates import Updates
 
         try:
-            if self._door.updates is None:
-                self._door.updates = Updates(self._shell, self._restart)
-            return self._door.updates.ask(words, value)
+            if self._door.desk.updates is None:
+                self._door.desk.updates = Updates(self._shell, self._restart)
+            return self._door.desk.updates.ask(words, value)
         except Reason as error:
             raise Refused(*str(error).split("; ", 1)) from None
 

@@ -214,6 +214,14 @@ class Shell:
             return self.uplinks.open_udp(endpoint, local, port, peer)
         return Udp(self, endpoint, local, port, peer, self.rx)
 
+    def open_datagrams(self, handler):
+        """A UDP socket for questions: see laclet.ip.query. Raises OSError."""
+        if self.uplinks is not None and hasattr(self.uplinks.current, "host"):
+            return self.uplinks.current.host.open_udp(handler)
+        from .datagrams import Datagrams
+
+        return Datagrams(self, handler)
+
     def open_line(self, options, target, line):
         """A wire."""
         if options["device"] == "lwip":

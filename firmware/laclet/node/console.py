@@ -8,7 +8,8 @@ The owner gives a ``host``:
 ``running()``               ``(tree, secrets)`` that run now; ``previous()`` those of before the last save, or None
 ``apply(config, now)``      run this checked configuration from now on
 ``save(tree, secrets)``     keep both over a restart; raises OSError
-``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, or raises ``Refused``
+``act(word, arguments, now)``  the commands of ``ACTS``; returns lines, None to leave, or raises ``Refused``
+``password()``              asked of who comes here, or None
 ``update(words, value)``    the words of update, for tools; returns plain values, or raises ``Refused``
 ``capture(words, tools)``   the words of capture; returns plain values, or raises ``Refused``
 ``status()`` ``stats()`` ``version()``  plain values; ``log()`` the last lines
@@ -26,6 +27,9 @@ _HISTORY = 8  # lines kept
 _CONFIRM_MAX = 60  # minutes; ticks wrap after days
 _MINUTE = 60_000  # ms
 _PROMPT = "laclet> "
+_PASSWORD = "password: "
+_DEAF = 1000  # ms without a hearing after a wrong password; doubles each time
+_DEAF_DOUBLED = 6  # times at most
 
 # What the owner does: (usage, help).
 ACTS = {
@@ -34,6 +38,7 @@ ACTS = {
     "ping": ("ping ADDRESS", "send an ICMP echo through a call"),
     "capture": ("capture [CALL]", "show the PPP frames of a call, or of all; capture stop ends it"),
     "reboot": ("reboot", "restart the board"),
+    "exit": ("exit", "leave the console"),
     "factory-reset": ("factory-reset yes", "forget the configuration, and restart"),
     "update": ("update [WHAT] [URL]", "status, commit, abort, or from URL: new code, see docs/update.md"),
 }
@@ -190,9 +195,12 @@ def _copy(tree):
 class Console:
     """One console; ``receive`` what is typed. ``poll_at`` is the deadline of ``commit confirm``."""
 
-    def __init__(self, host, state=None):
-        """``state``: of a console that has gone on here, see ``state()``."""
+    def __init__(self, host, state=None, known=True):
+        """``state``: of a console before this one, see ``state()``; ``known``: the same person goes on."""
         self._host = host
+        self._locked = not known and host.password() is not None
+        self._wrong = 0  # passwords in a row
+        self._deaf_until = None
         if state is None:
             state = (None, host.running(), None, False, (), "")
         self._confirm_at, (self._tree, self._secrets), self._before, self._unsaved, history, self._line = state
@@ -207,7 +215,7 @@ class Console:
 
     def start(self):
         """Say the first words."""
-        self._host.write("laclet console; ? for help, Ctrl-C to leave\n" + _PROMPT)
+        self._host.write(_PASSWORD if self._locked else "laclet console; ? for help, exit to leave\n" + _PROMPT)
 
     # -- the line -------------------------------------------------------------------------------------
 
@@ -226,7 +234,9 @@ class Console:
                 self._key(octet)
 
     def _key(self, octet):
-        if octet == 27:
+        if self._locked and (octet == 27 or octet == 9 or octet == 63):
+            self._type(chr(octet))  # no help, no history: it belongs to the password
+        elif octet == 27:
             self._escape = 1
         elif octet in (8, 127):
             if self._line:
@@ -262,7 +272,7 @@ class Console:
         self._echo(text)
 
     def _echo(self, text):
-        if self._line[:1] != "{":  # tools want no echo
+        if self._line[:1] != "{" and not self._locked:  # tools want no echo
             self._host.write(text)
 
     def _escaped(self, octet):
@@ -295,16 +305,37 @@ class Console:
             self._host.write(json.dumps(self.request(line, refused, now)) + "\n")
             return
         self._host.write("\n")
+        if self._locked:
+            self._host.write("" if self._unlock(line, now) else "wrong, or too soon\n")
+            self.start()
+            return
         if line.strip():
             self._remember(line)
         try:
             if refused:
                 raise Refused("the line is too long", "use at most %d characters" % LINE_MAX, LINE_MAX + 1)
-            for said in self.execute(line, now):
+            lines = self.execute(line, now)
+            if lines is None:
+                return
+            for said in lines:
                 self._host.write(said + "\n")
         except Refused as error:
             self._host.write("error: " + error.text() + "\n")
         self._host.write(_PROMPT)
+
+    def _unlock(self, word, now):
+        """True when it is the password; after a wrong one nothing is heard for a while."""
+        wanted = self._host.password().encode()
+        given = word.encode()
+        differ = len(given) ^ len(wanted)
+        for i in range(len(given)):  # as long for each: how far it is right does not show
+            differ |= given[i] ^ wanted[i % len(wanted)]
+        if differ or (self._deaf_until is not None and not ticks.due(self._deaf_until, now)):
+            self._deaf_until = ticks.add(now, _DEAF << min(self._wrong, _DEAF_DOUBLED))
+            self._wrong += 1
+            return False
+        self._locked = False
+        return True
 
     def _remember(self, line):
         found = split(line)
@@ -333,7 +364,12 @@ class Console:
                 raise Refused("do is missing", 'write {"id": 1, "do": "show status"}')
             found = split(asked["do"])
             words = [word for _, word in found]
-            if words[:1] == ["set"] and len(words) == 2 and "value" in asked:
+            if self._locked:
+                if words != ["login"] or not self._unlock(str(asked.get("value")), now):
+                    raise Refused("wait, and log in", 'write {"do": "login", "value": "the password"}')
+            elif words == ["login"]:
+                pass
+            elif words[:1] == ["set"] and len(words) == 2 and "value" in asked:
                 path, row = self._key_at(found[1])
                 self._put(path, fit(row, path, asked["value"], 0))
             elif words in (["show"], ["show", "status"]):
@@ -349,7 +385,7 @@ class Console:
             elif words == ["show", "config"]:
                 answer["data"] = hide(merge(*self._new)[0])
             else:
-                answer["out"] = self.execute(asked["do"], now)
+                answer["out"] = self.execute(asked["do"], now) or []
             answer["ok"] = True
         except Refused as error:
             answer["error"] = error.args[0]
