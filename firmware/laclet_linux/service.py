@@ -222,6 +222,11 @@ class Service:
             self.log("debug", "ipsec", f"ESP is done here, not in the kernel: {error}")
             return None
 
+    def open_radius(self, options):
+        from .radius import Radius
+
+        return Radius(self._loop, options, self.name, self._say("radius"))
+
     def open_line(self, options, target, line):
         wire = Tty(self._loop, options, target, line, self._say("line"))
         self._wires[line] = wire

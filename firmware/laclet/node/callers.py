@@ -31,6 +31,12 @@ class Pool:
         self._next = (n + 1) % self._size
         return (self._first + n).to_bytes(4, "big")
 
+    def claim(self, address):
+        """This address is in use, whoever has given it."""
+        n = int.from_bytes(address, "big") - self._first
+        if 0 <= n < self._size:
+            self._used.add(n)
+
     def give_back(self, address):
         """The address is free again."""
         self._used.discard(int.from_bytes(address, "big") - self._first)
@@ -50,9 +56,18 @@ class Guest:
 
     def assign(self, name):
         """The address for the caller of this name, or None when there is none left."""
+        pool = self.lns.pool
         if self.address is None:
-            self.address = self.lns.pool.take()
+            self.address = self.granted()
+            if self.address is None and pool is not None:
+                self.address = pool.take()
+            elif pool is not None:
+                pool.claim(self.address)
         return self.address
+
+    def granted(self):
+        """The address that whoever judges log-ins gives, or None."""
+        return None
 
     def up(self, settings, addr, now):
         """A network protocol is up; ``addr`` is the L2TP peer's."""
@@ -78,7 +93,7 @@ class Guest:
         if self.interface is not None:
             self.interface.down()
             self.interface.close()
-        if self.address is not None:
+        if self.address is not None and self.lns.pool is not None:
             self.lns.pool.give_back(self.address)
 
 
@@ -109,8 +124,17 @@ class Caller(Guest):
         if lns.bundles is None:
             add_ncps(self.link, config)
         add_extras(self.link, config)
+        self.account = None  # at a RADIUS server
+        if lns.radius is not None:
+            from .aaa import Account
+
+            self.account = Account(self, lns.radius)
         node.adopt(self.link, self)
         node.watch(self.link, self.component)
+
+    def granted(self):
+        """As of any Guest."""
+        return self.account.address() if self.account is not None else None
 
     def on_event(self, name, source, detail, now):
         """call-up, call-down of the session; up, down of the link."""
@@ -124,7 +148,11 @@ class Caller(Guest):
             node.timers.update(self.link, now)
         elif name == "up":
             self.up(detail, self.session.tunnel.addr, now)
+            if self.account is not None:
+                self.account.up(now)
         elif name == "joined":
+            if self.account is not None:
+                self.account.up(now)
             node.log("info", self.component, "joined %s, links: %d" % (detail.owner.component, len(detail.members)))
         elif name == "down":
             node.fault(self.component, detail)
@@ -133,6 +161,8 @@ class Caller(Guest):
             node.part(self.link)
             self.link.owner = None
             node.timers.forget(self.link)
+            if self.account is not None:
+                self.account.down(detail)
             self.link.lower_down(now)
             self.leave()
             self.lns.callers.pop(self.session, None)

@@ -228,10 +228,12 @@ class _Check:
         if lns["forward"] is not None:
             self.exists(("lns", "forward"), lns["forward"], "tunnel", tunnels)
             return
-        for key in ("address", "pool"):
+        if lns["radius"] and "radius_secret" not in given:
+            self.wrong(("lns", "radius"), "radius_secret is missing", "add radius_secret = ... to the secrets file")
+        for key in ("address",) if lns["radius"] else ("address", "pool"):
             if key not in given:
                 self.wrong(("lns",), key + " is missing", "add %s = ..., or forward = ..." % key)
-        if lns["auth"] and not given.get("users"):
+        if lns["auth"] and not given.get("users") and not lns["radius"]:
             mend = "add [lns.users] to the secrets file, or auth = [] for no log-in"
             self.wrong(("lns",), "auth asks for a log-in that nobody has", mend)
 

@@ -25,6 +25,10 @@ class BundledGuest(Guest):
         add_ncps(self.link, self.lns.config)
         node.adopt(self.link, self)
 
+    def granted(self):
+        """As of any Guest: what was given to the first link."""
+        return self.link.members[0].link.owner.granted() if self.link.members else None
+
     def on_event(self, name, source, detail, now):
         """up and down of the bundle."""
         if name == "up" and self.link.members:

@@ -19,6 +19,7 @@ class Lns:
         self.pool = Pool(*[ipv4_bytes(end) for end in config["pool"]]) if config["pool"] else None
         self.dns = tuple([ipv4_bytes(a) for a in config["dns"]])
         self.callers = {}  # Session -> Caller
+        self.radius = node.shell.open_radius(config) if config["radius"] else None
         self.bundles = None
         if config["multilink"]:
             from .guests import BundledGuests
@@ -132,7 +133,9 @@ class Lns:
                 tunnel.close(fault, now, results.STOP_SHUTDOWN)
 
     def close(self):
-        """Give back the callers' interfaces."""
+        """Give back the callers' interfaces, and what else the shell gave."""
+        if self.radius is not None:
+            self.radius.close()
         for caller in self.callers.values():
             if caller.interface is not None:
                 caller.interface.close()

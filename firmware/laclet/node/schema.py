@@ -360,6 +360,11 @@ SECTIONS = (
             ),
             ("hello_interval", "seconds", (0, 86400), 60, 0, "Silence after which HELLO is sent; 0 for never."),
             ("users", "secrets", (1, 128), (), 0, "Table of callers' names and passwords."),
+            ("radius", "hosts", 1812, None, LINUX, "RADIUS servers that judge log-ins instead, tried in turn."),
+            ("radius_secret", "secret", (1, 128), None, LINUX, "Secret shared with the RADIUS servers."),
+            ("radius_accounting", "hosts", 1813, None, LINUX, "RADIUS servers told of begin and end of calls."),
+            ("radius_timeout", "seconds", (0.1, 60), 3, LINUX, "Wait for an answer before asking again."),
+            ("radius_retries", "int", (0, 10), 2, LINUX, "How often each server is asked again."),
         )
         + _planes(0)
         + _extras(0)

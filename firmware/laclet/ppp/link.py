@@ -75,6 +75,7 @@ class PppLink(Network):
         self.demand = tuple(demand)
         self.name = name
         self.secret_of = secret_of
+        self.judge = None  # who judges the peer's proof in place of secret_of; see ``auth.remote``
         self.tap = None  # tap(received, buf, start, end): shown every control frame (debugging)
         self._asynchronous = accm is not None
         self._reported = True  # the owner knows that the link is down
@@ -243,7 +244,7 @@ class PppLink(Network):
         value = lcp.authentication.ours
         self._verified = value is None
         if value is not None:
-            self.roles.append(methods.load(value).Verifier(self))
+            self.roles.append(methods.verifier(value, self))
         value = lcp.authentication.peers
         self._proven = value is None or lcp.proxied
         if value is not None:

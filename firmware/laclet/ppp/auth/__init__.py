@@ -35,6 +35,15 @@ def title(value):
     return "0x" + "".join(["%02x" % b for b in value[:8]])
 
 
+def verifier(value, link):
+    """What asks the peer of ``link`` for a proof by this option value's method, and judges it or has it judged."""
+    if link.judge is None:
+        return load(value).Verifier(link)
+    from .remote import verifier
+
+    return verifier(value, link)
+
+
 def load(value):
     """The module that speaks the method of this option value; it has classes ``Prover`` and ``Verifier``."""
     for row in METHODS:

@@ -122,14 +122,22 @@ class Verifier(Role):
         if value is None:
             self.link.drop("CHAP response beyond the packet")
             return
-        name = bytes(buf[at + 1 + len(value) : end])
-        right, message = self.check(identifier, self._challenge, value, name, self.link.secret_of(name))
+        self.judge(identifier, self._challenge, value, bytes(buf[at + 1 + len(value) : end]), now)
+
+    def judge(self, identifier, challenge, response, name, now):
+        """Find out whether a Response Value is right, and say so."""
+        right, message = self.check(identifier, challenge, response, name, self.link.secret_of(name))
+        self.conclude(right, message, identifier, name, now)
+
+    def conclude(self, right, message, identifier, name, now, why=None):
+        """The verdict: tell the peer and the link; ``why`` is a better Fault than that the proof is wrong."""
         self._verdict = (SUCCESS if right else FAILURE, message)
         self.settle()
         self.answer(self._verdict[0], identifier, message, now)
         if right:
             self.link.verified(name, now)
-        else:
-            self.link.fail(Fault(AUTH, self.title + ": the peer gave a wrong name or password: " + clean(name)), now)
+            return
+        cause = self.title + ": the peer gave a wrong name or password: " + clean(name)
+        self.link.fail(why or Fault(AUTH, cause), now)
 
     CODES = {RESPONSE: _on_response}
