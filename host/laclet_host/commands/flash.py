@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from ..ui import FAILURE, Trouble, fail, print_json
+from .port import port_option, the_port
 
 
 @click.command()
 @click.argument("board", required=False)
-@click.option("--port", metavar="PORT", envvar="LACLET_PORT", help="Where it is: a path, URL or id:SERIAL.")
+@port_option
 @click.option("--volume", metavar="FOLDER", help="Where the volume of its UF2 bootloader is.  [default: found]")
 @click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="MicroPython.  [default: the cache's]")
 @click.option("--download", is_flag=True, help="Get the newest official MicroPython for it.")
@@ -42,6 +43,8 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
     given = files.read_config(config) if config else None
     source = _source(image, download, sha256, as_json)
     job = Job(source, config=given, **rest)
+    if output is None and batch is None and job.volume is None and _needs_port(job.board):
+        job = job._replace(port=the_port(job.port))
     if output is not None:
         _to_file(job, output, as_json)
         return
@@ -65,6 +68,12 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
         where = done.get("port") or done.get("volume")
         name = f", it is {done['hostname']}" if "hostname" in done else ""
         click.echo(f"{where}: {done['board']} with {done['image']}, {done['bytes']} bytes in {done['seconds']} s{name}")
+
+
+def _needs_port(board: str | None) -> bool:
+    from ..device.files import board_named
+
+    return board is None or board_named(board)["deploy_options"]["method"] == "esptool"
 
 
 def _source(image, download, sha256, as_json):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from laclet.node.console import Refused, locate, parse_value, put
 
+from ..configtext import join
 from ..ui import CONFIG_INVALID, Trouble
 from . import files
 from .flash import Job, flash
@@ -86,8 +87,7 @@ def _row(path: Path, about: dict[str, str], keys: dict[str, Any], job: Job) -> R
 
 def _changed(config: files.Config | None, keys: dict[str, Any]) -> files.Config:
     """``config`` with ``keys``: texts at dotted paths, or a tree."""
-    made = files.split(*(config or ({}, {})))
-    tree, secrets = made
+    tree = join(*config) if config else {}
     for name, value in keys.items():
         try:
             if isinstance(value, dict):
@@ -99,9 +99,7 @@ def _changed(config: files.Config | None, keys: dict[str, Any]) -> files.Config:
                 put(tree, path, parse_value(row, path, value, 0) if isinstance(value, str) else value)
         except Refused as refused:
             raise Trouble(f"{name}: {refused.args[0]}") from None
-    made = files.split(tree, {})
-    _merge(secrets, made.secrets)
-    return files.checked(files.Config(made.tree, secrets), "its configuration")
+    return files.joined(tree, {}, "its configuration")
 
 
 def _merge(into: dict, tree: dict) -> None:

@@ -1,28 +1,26 @@
 """What stands on a device: laclet compiled for its processor, what starts it, its board, its configuration."""
 
+import atexit
 import functools
-import hashlib
-import hmac
 import json
-import re
+import shutil
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import laclet
 from laclet.node import config as core
 from laclet.node.values import dotted
 
 from .. import config as source
-from ..board import catalogue, mpy
+from ..board import catalogue, mpy, slots
+from ..configtext import split
 from ..ui import CONFIG_INVALID, Trouble, report
 
 # sys.implementation._mpy: version 6 of the format, its sub-version 3 of machine code, the number of the architecture.
 _MPY = 6 | 3 << 8
-_ARCHITECTURES = {"x64": 2, "armv6m": 4, "armv7m": 5, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
+ARCHITECTURES = {"x64": 2, "armv6m": 4, "armv7m": 5, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
 SLOT = "a"  # where a first installation goes; see docs/update.md
-CHOOSER = "laclet_slots"  # the package that chooses the slot; it stands in /lib
 _compiling = threading.Lock()
 BLOCK = 4096  # bytes of flash erased at once, on every board that is known
 
@@ -49,78 +47,58 @@ def read_config(path: Path) -> Config:
     if any(not finding.key for finding in loaded.errors):  # unreadable
         report(loaded)
         raise Trouble(f"{path}: is not used", CONFIG_INVALID)
-    tree = source.Source(path).tree
     beside = source.secrets_path(path)
     secrets = source.Source(beside).tree if beside.exists() and beside != path else {}
-    return checked(split(tree, secrets), str(path))
+    return joined(source.Source(path).tree, secrets, str(path))
 
 
-def split(tree: dict[str, Any], secrets: dict[str, Any]) -> Config:
-    """Move secrets that stand in ``tree`` to ``secrets``."""
-    tree, secrets = json.loads(json.dumps(tree)), json.loads(json.dumps(secrets))
-    for path in core.exposed(tree):
-        value = _take(tree, path)
-        into = secrets
-        for part in path[:-1]:
-            into = into.setdefault(part, {})
-        into[path[-1]] = value
-    return Config(tree, secrets)
-
-
-def checked(config: Config, name: str) -> Config:
-    """``config``, when a board can run it; raises ``Trouble`` with all that is wrong."""
-    merged, problems = core.merge(config.tree, config.secrets)
+def joined(tree: dict[str, Any], secrets: dict[str, Any], name: str) -> Config:
+    """A configuration that a board can run, secrets apart; raises ``Trouble`` with all that is wrong in ``name``."""
+    merged, problems = core.merge(tree, secrets)
     if not problems:
         _, problems = core.check(merged, True)
     if problems:
         lines = [f"{name}: {dotted(path)}: {what}; {mend}" for path, what, mend in problems]
         raise Trouble("\n".join(lines), CONFIG_INVALID)
-    return config
-
-
-def _take(tree: Any, path: tuple) -> Any:
-    for part in path[:-1]:
-        tree = tree[part]
-    return tree.pop(path[-1])
+    return Config(*split(merged))
 
 
 def mpy_number(arch: str) -> int:
-    """``sys.implementation._mpy`` of boards of that architecture."""
-    return _MPY | _ARCHITECTURES[arch] << 10
+    """``sys.implementation._mpy`` of boards of that architecture, with MicroPython 1.23 or newer."""
+    return _MPY | ARCHITECTURES[arch] << 10
 
 
-def compiled(arch: str) -> dict[str, bytes]:
-    """``{"laclet/ticks.mpy": …}``: all packages, compiled once. Raises ``Trouble``."""
+def arch_of(number: int) -> str | None:
+    """The architecture that ``sys.implementation._mpy`` tells, None when laclet is not compiled for it."""
+    return next((arch for arch, place in ARCHITECTURES.items() if place == number >> 10 & 15), None)
+
+
+def compiled(arch: str) -> Path:
+    """The folder with all packages, compiled once; it goes with this process. Raises ``Trouble``."""
     with _compiling:
         return _compiled(arch)
 
 
 @functools.cache
-def _compiled(arch: str) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory(prefix="laclet-") as folder:
-        try:
-            names = mpy.build(folder, arch)
-        except mpy.CompileError as error:
-            raise Trouble(str(error)) from None
-        return {name: Path(folder, name).read_bytes() for name in names}
+def _compiled(arch: str) -> Path:
+    folder = tempfile.mkdtemp(prefix="laclet-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        mpy.build(folder, arch)
+    except mpy.CompileError as error:
+        raise Trouble(str(error)) from None
+    return Path(folder)
 
 
-def code(arch: str, slot: str = SLOT, key: bytes | None = None) -> dict[str, bytes]:
-    """``{"/a/laclet/ticks.mpy": …}``: a slot and its manifest, and the package that chooses it."""
-    packages = compiled(arch)
-    inside = {name: data for name, data in packages.items() if not name.startswith(CHOOSER)}
-    found = {f"/lib/{name}": data for name, data in packages.items() if name.startswith(CHOOSER)}
-    found |= {f"/{slot}/{name}": data for name, data in inside.items()}
-    found[f"/{slot}/manifest"] = manifest(inside, mpy_number(arch), key)
+def code(arch: str, slot: str = SLOT, number: int | None = None) -> dict[str, bytes]:
+    """``{"/a/laclet/ticks.mpy": …}``: a slot and its manifest, and the package that chooses it. ``number``: see
+    ``mpy_number``."""
+    folder = compiled(arch)
+    found = {f"/{slot}/{path.as_posix()}": (folder / path).read_bytes() for path in slots.files(folder)}
+    for path in sorted((folder / slots.SELECTOR).rglob("*.mpy")):
+        found[f"/lib/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    found[f"/{slot}/{slots.MANIFEST}"] = slots.manifest(folder, number or mpy_number(arch))
     return found
-
-
-def manifest(files: dict[str, bytes], number: int, key: bytes | None = None) -> bytes:
-    """The manifest of a slot with ``files``; see docs/update.md."""
-    lines = [f"# laclet {laclet.__version__}", f"# mpy {number}", f"# size {sum(map(len, files.values()))}"]
-    lines += [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sorted(files.items())]
-    text = "".join(line + "\n" for line in lines).encode()
-    return text if key is None else text + f"# hmac {hmac.new(key, text, 'sha256').hexdigest()}\n".encode()
 
 
 def starters() -> dict[str, bytes]:
@@ -133,12 +111,17 @@ def device(board: dict[str, Any], config: Config | None, arch: str | None = None
     """All files of a new device: ``{"/main.py": …}``."""
     files = {**starters(), **code(arch or board["arch"])}
     files["/slots.json"] = _json({"good": SLOT})
-    files["/board.json"] = _json({name: board[name] for name in board if name != "$schema"})
+    files["/board.json"] = board_json(board)
     if config is not None:
         files["/config.json"] = _json(config.tree)
         if config.secrets:
             files["/secrets.json"] = _json(config.secrets)
     return files
+
+
+def board_json(board: dict[str, Any]) -> bytes:
+    """``/board.json``, which tells the firmware pins, LED and button."""
+    return _json({name: board[name] for name in board if name != "$schema"})
 
 
 def _json(value: Any) -> bytes:
@@ -165,8 +148,3 @@ def littlefs(files: dict[str, bytes], size: int) -> bytes:
             f"the files do not fit: {needed} KiB in a file system of {size // 1024} KiB; take a board with more flash"
         ) from None
     return bytes(image.context.buffer)
-
-
-def clean_name(text: str) -> str:
-    """``text`` as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)

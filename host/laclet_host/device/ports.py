@@ -38,19 +38,22 @@ class WrongDevice(DeviceError):
 
 
 def address(name: str) -> str:
-    """What to open for ``name``: a path, a pyserial URL, ``id:SERIAL`` of USB, or the name of a virtual board.
+    """What to open for ``name``: a path, a pyserial URL, ``id:SERIAL`` of USB, the name of a virtual board, or an id as
+    ``laclet devices --ids`` tells it.
 
     Raises ``Absent``.
     """
     if "://" in name or os.path.exists(name):
         return name
-    if name.startswith("id:"):
+    if name.startswith(("id:", "usb:")):
         from serial.tools import list_ports
 
+        wanted = name.split(":", 1 if name.startswith("id:") else 3)[-1]
         for port in list_ports.comports():
-            if port.serial_number == name[3:]:
+            if port.serial_number == wanted or (name.startswith("usb:") and port.location == wanted):
                 return port.device
-        raise Absent(f"no USB device has the serial number {name[3:]}; laclet devices lists what there is")
+        raise Absent(f"no USB device has the serial number {wanted}; laclet devices lists what there is")
+    name = name.removeprefix("virtual:")
     if os.name == "posix":
         from ..board.known import known
 

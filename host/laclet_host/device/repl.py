@@ -3,6 +3,7 @@
 import ast
 import base64
 import contextlib
+import re
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..ui import TIMEOUT, Trouble
 from .ports import BAUD, Absent, Mute, open_port
 
 _PROMPT = 6.0  # s for what runs to end after Ctrl-C: laclet closes its tunnels in order; the second one is for good
-_RAW = b"raw REPL; CTRL-B to exit\r\n>"
+_RAW = b"raw REPL; CTRL-B to exit\r\n"  # mpremote itself waits for the ">" before each command
 _STUCK = 15.0  # s without a byte while code runs on the board
 _CHUNK = 768  # bytes of a file in one command
 RESET = "import machine; machine.reset()"
@@ -104,7 +105,7 @@ class Repl:
             return self._transport.exec(code).decode("utf-8", "replace")
         except TransportExecError as error:
             words = str(error.error_output).strip().splitlines() or ["it failed"]
-            if "ENOSPC" in words[-1] or "Errno 28" in words[-1]:
+            if re.match(r"OSError:.*\b(28|ENOSPC)\b", words[-1]):
                 raise Trouble(f"{self.port}: the board's file system is full; remove files there") from None
             raise Trouble(f"{self.port}: {words[-1]}") from None
         except TransportError:
@@ -210,7 +211,7 @@ class Repl:
             if time.monotonic() > deadline:
                 return False
             try:
-                seen = seen[-len(wanted) :] + self._line.read(256)
+                seen = seen[-len(wanted) :] + self._line.read(1)
             except (OSError, serial.SerialException):
                 raise self._gone() from None
         return True
