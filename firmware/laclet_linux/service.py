@@ -255,7 +255,7 @@ class Service:
         if self._kernel is None:
             from .plane.kernel import Kernel
 
-            self._kernel = Kernel(self._loop)
+            self._kernel = Kernel(self._loop, self._wires.get, self._say("kernel"))
         return self._kernel.bypass(port, session, options)
 
     def _ipparam(self, options):
@@ -405,6 +405,8 @@ class Service:
     def status(self):
         """What ``laclet status`` shows: plain values, no secrets; times in seconds."""
         for each in self._interfaces:
+            each.count()
+        for each in self.node.bypasses.values():
             each.count()
         status = self.node.status()
         for name, call in self.node.calls.items():

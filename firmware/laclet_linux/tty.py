@@ -34,6 +34,8 @@ class Tty:
 
     def __init__(self, loop, options, target, line, log):
         self.counters = {"received": 0, "sent": 0, "hang_ups": 0}
+        self.device = options["device"]
+        self.fd = -1
         self._loop = loop
         self._options = options
         self._target = target
@@ -41,8 +43,8 @@ class Tty:
         self._log = log
         self._buf = frame_buffer(_SIZE)
         self._room = [memoryview(self._buf)[HEADROOM : HEADROOM + _SIZE]]
-        self._fd = -1
         self._writing = False  # waiting until the device takes more
+        self._lent = False  # the kernel reads and writes
         self._carrier = False  # carrier detect was seen
         self._retry = _FIRST_RETRY
         self._said = ""  # why it could not be opened, to say each reason once
@@ -55,23 +57,23 @@ class Tty:
         line = self._line
         if self._writing or line.tx_end == line.tx_start:
             return
-        if self._fd < 0:
+        if self.fd < 0 or self._lent:
             line.sent(line.tx_end - line.tx_start)  # into the open
             return
         try:
             while line.tx_end > line.tx_start:
-                size = os.write(self._fd, memoryview(line.tx)[line.tx_start : line.tx_end])
+                size = os.write(self.fd, memoryview(line.tx)[line.tx_start : line.tx_end])
                 line.sent(size)
                 self.counters["sent"] += size
         except BlockingIOError:
             self._writing = True
-            self._loop.watch(self._fd, self._on_ready, READ | WRITE)
+            self._loop.watch(self.fd, self._on_ready, READ | WRITE)
         except OSError as error:
             self._lost(error.strerror, now)
 
     def hang_up(self):
         """Drop DTR for a moment, which makes a modem hang up; nothing happens on a pty."""
-        if self._fd >= 0 and self._dtr is None and _modem_bits(self._fd, termios.TIOCMBIC, termios.TIOCM_DTR):
+        if self.fd >= 0 and self._dtr is None and _modem_bits(self.fd, termios.TIOCMBIC, termios.TIOCM_DTR):
             self._carrier = False
             self._dtr = self._loop.after(_DTR_LOW, self._raise_dtr)
 
@@ -81,13 +83,35 @@ class Tty:
             self._loop.cancel(timer)
         self._release()
 
+    # -- for a bridge in the kernel -----------------------------------------------------------------------
+
+    def shows_hang_up(self):
+        """True when the end of a call is seen without reading what the line says."""
+        return self._options["modem"] == "none" or _carrier(self.fd) is not None
+
+    def lend(self):
+        """Another has the device from now on; what has not been written is lost."""
+        self._lent = True
+        self._loop.unwatch(self.fd)
+        self._writing = False
+
+    def take_back(self):
+        """The device is ours again, if there still is one."""
+        self._lent = False
+        if self.fd >= 0:
+            self._loop.watch(self.fd, self._on_ready, READ)
+
+    def lost(self, now):
+        """Who has borrowed the device saw it hang up."""
+        self._lost("hung up", now)
+
     # -- coming and going -------------------------------------------------------------------------------
 
     def _open(self, now=None):
         self._timer = None
-        device = self._options["device"]
+        device = self.device
         try:
-            self._fd = open_tty(device, self._options["baud"], self._options["flow"] == "rtscts")
+            self.fd = open_tty(device, self._options["baud"], self._options["flow"] == "rtscts")
         except OSError as error:
             reason = error.strerror or str(error)
             if reason != self._said:
@@ -98,8 +122,8 @@ class Tty:
         self._log("info", f"{device}: open at {self._options['baud']} baud")
         self._said = ""
         self._retry = _FIRST_RETRY
-        self._loop.watch(self._fd, self._on_ready, READ)
-        if self._options["modem"] != "none" and _carrier(self._fd) is not None:
+        self._loop.watch(self.fd, self._on_ready, READ)
+        if self._options["modem"] != "none" and _carrier(self.fd) is not None:
             self._timer = self._loop.after(_DCD_EVERY, self._look_at_carrier)
 
     def _open_later(self):
@@ -107,10 +131,10 @@ class Tty:
         self._retry = min(self._retry * 2, _LAST_RETRY)
 
     def _release(self):
-        if self._fd >= 0:
-            self._loop.unwatch(self._fd)
-            os.close(self._fd)
-        self._fd = -1
+        if self.fd >= 0:
+            self._loop.unwatch(self.fd)
+            os.close(self.fd)
+        self.fd = -1
         self._writing = False
         self._carrier = False
         self._dtr = None
@@ -120,7 +144,7 @@ class Tty:
         self._release()
         self.counters["hang_ups"] += 1
         self._said = reason
-        self._log("info", f"{self._options['device']}: {reason}; waiting for it to come back")
+        self._log("info", f"{self.device}: {reason}; waiting for it to come back")
         self._line.sent(self._line.tx_end - self._line.tx_start)  # that was for the call that is gone
         self._target.hung_up(now)
         self._open_later()
@@ -130,11 +154,11 @@ class Tty:
     def _on_ready(self, events, now):
         if events & READ:
             self._read(now)
-        if self._fd >= 0 and events & WRITE:
+        if self.fd >= 0 and events & WRITE:
             self._writing = False
-            self._loop.watch(self._fd, self._on_ready, READ)
+            self._loop.watch(self.fd, self._on_ready, READ)
             self.flush(now)
-        if self._fd >= 0 and events & HANGUP:
+        if self.fd >= 0 and events & HANGUP:
             self._lost("hung up", now)
 
     def _read(self, now):
@@ -143,7 +167,7 @@ class Tty:
         receive = self._target.receive
         for _ in range(_READS):
             try:
-                size = os.readv(self._fd, room)
+                size = os.readv(self.fd, room)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -155,11 +179,11 @@ class Tty:
                 return
             self.counters["received"] += size
             receive(buf, HEADROOM, HEADROOM + size, now)
-            if size < _SIZE or self._fd < 0:
+            if size < _SIZE or self.fd < 0:
                 return
 
     def _look_at_carrier(self, now):
-        carrier = _carrier(self._fd)
+        carrier = _carrier(self.fd)
         self._timer = self._loop.after(_DCD_EVERY, self._look_at_carrier)
         if self._carrier and not carrier:
             self.counters["hang_ups"] += 1
@@ -168,7 +192,7 @@ class Tty:
 
     def _raise_dtr(self, now):
         self._dtr = None
-        _modem_bits(self._fd, termios.TIOCMBIS, termios.TIOCM_DTR)
+        _modem_bits(self.fd, termios.TIOCMBIS, termios.TIOCM_DTR)
 
 
 def open_tty(device, baud, rtscts):

@@ -22,6 +22,7 @@ PROGRAMS = {
     "iperf3": "iperf3",
     "dnsmasq": "dnsmasq-base",
     "chronyd": "chrony",
+    "socat": "socat",
 }
 LAB = ("ip", "tcpdump", "tshark")
 GUEST = ("linux.uml", "modprobe")

@@ -32,6 +32,7 @@ class LacCall:
         self.line = SerialLine()
         self.modem = None
         self.armed = None  # for Timers
+        self._call = call
         self._wanted = False  # a host on the line waits for a call
         self._proxy = call["proxy"]  # LCP and log-in of the host are heard here, and told to the LNS
         self._screen = None  # the Screen that does so, while there is one
@@ -247,7 +248,7 @@ class LacCall:
         self.node.log("info", self.component, "call connected, PPP passes between line and LNS")
         if self._backoff is not None:
             self._backoff.reset()
-        join(self.line, session)
+        self.node.join(self.line, session, self._call)
         self.line.release(now)
         if self._errors is not None:
             self._errors.begin(session, now)
@@ -269,10 +270,13 @@ class LacCall:
     def _on_accm(self, session, detail, now):
         """The LNS tells the line's ACCMs (SLI, RFC 2661 §6.14)."""
         self.line.set_accm(detail[0], detail[1])
+        bypass = self.node.bypasses.get(self.line)
+        if bypass is not None:
+            bypass.set_accm(detail[0], detail[1])
 
     def _on_call_down(self, session, fault, now):
         self._unscreen(now)
-        part(self.line)
+        self.node.part(self.line)
         self.session = None
         self._wake_at = None
         if self._errors is not None:

@@ -36,7 +36,7 @@ class Node:
         self.fixed = {}  # (local address, local port) -> Endpoint, of fixed ports
         self._loose = []  # Endpoints of ephemeral ports
         self.kept = []  # Endpoints that others made
-        self._bypasses = {}  # port -> what the shell has put beside its join
+        self.bypasses = {}  # port -> what the shell has put beside its join
         self._stop_at = None
         for name in sorted(config["tunnel"]):
             self.add_dialer(name)
@@ -119,7 +119,7 @@ class Node:
 
     def close(self):
         """Give back interfaces, lines and sockets."""
-        for bypass in self._bypasses.values():
+        for bypass in self.bypasses.values():
             bypass.close()
         for call in self.calls.values():
             call.close()
@@ -200,11 +200,11 @@ class Node:
         if bypass is not None:
             bypass = bypass(port, session, config)
             if bypass is not None:
-                self._bypasses[port] = bypass
+                self.bypasses[port] = bypass
 
     def part(self, port):
         """Undo ``join``."""
-        bypass = self._bypasses.pop(port, None)
+        bypass = self.bypasses.pop(port, None)
         if bypass is not None:
             bypass.close()
         part(port)

@@ -314,7 +314,7 @@ SECTIONS = (
                 "Whose IP: laclet's own, or the firmware's by network.PPP, on ports where that is safe.",
             ),
         )
-        + _planes(PPP)
+        + _planes(0)
         + _extras(PPP)
         + _multilink(PPP)
         + _ncps(PPP),

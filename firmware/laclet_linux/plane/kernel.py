@@ -6,6 +6,8 @@ unit. IP packets never leave the kernel. Needs l2tp_ppp, /dev/ppp and CAP_NET_AD
 
 import os
 
+from laclet.line.serial import SerialLine
+
 from . import ppp
 from .choose import Declined
 from .kernel_session import KernelSession, NoKernel, words
@@ -18,6 +20,11 @@ def why_not(options):
             return "mppe_stateful is on"
         if "56" in options["mppe_bits"]:
             return "the kernel's MPPE has no keys of 56 bits"
+    return missing()
+
+
+def missing():
+    """What this machine lacks for the kernel's L2TP, or None."""
     try:
         os.close(ppp.open_ppp())
         ppp.l2tp_socket().close()
@@ -27,17 +34,21 @@ def why_not(options):
 
 
 class Kernel:
-    """The kernel's tunnels of one service."""
+    """The kernel's tunnels of one service. ``wire_of(line)`` gives a SerialLine's Tty; ``log(level, text)``."""
 
-    def __init__(self, loop):
+    def __init__(self, loop, wire_of, log):
         self.loop = loop
         self.tunnels = {}  # Tunnel -> KernelTunnel
+        self._wire_of = wire_of
+        self._log = log
 
     def bypass(self, port, session, options):
         """A call's two ports have been joined: let the kernel carry between them; None where it cannot.
 
         What is returned has ``close()``, after which the join is as it was.
         """
+        if isinstance(port, SerialLine):
+            return self._bridge(port, session, options)
         why = why_not(options) or cannot_carry(session)
         if why is None:
             try:
@@ -47,6 +58,24 @@ class Kernel:
                 why = words(error)
         port.plane = NoKernel(port, why)
         return None
+
+    def _bridge(self, line, session, options):
+        from .kernel_bridge import Bridge, objection
+
+        wire = self._wire_of(line)
+        why = missing() or cannot_carry(session) or objection(wire, options)
+        bridge = None
+        if why is None:
+            try:
+                bridge = Bridge(self, wire, line, session)
+            except OSError as error:
+                why = words(error)
+        if bridge is not None:
+            self._log("info", f"{wire.device}: bridged to the LNS in the kernel")
+        else:
+            level = "warning" if options["data_plane"] == "kernel" else "info"
+            self._log(level, f"{wire.device}: relayed here, not in the kernel: {why}")
+        return bridge
 
     def close(self):
         """Give the sockets back."""

@@ -139,8 +139,9 @@ class KernelTunnel:
 
 
 class KernelSession(Port):
-    """Stands between a PppLink and its L2TP session: frames pass through the kernel. ``unit``: whose link it is now.
+    """Stands between a PppLink (or a SerialLine) and its L2TP session: frames pass through the kernel.
 
+    ``unit``: the Unit that the link is a channel of now, or None; ``number``: the number of the channel.
     Raises OSError when the kernel does not take it; then the join is as it was.
     """
 
@@ -229,7 +230,8 @@ class KernelSession(Port):
         self._bound = None
         if link is not None:
             link.joined = self.session
-            link.plane = None
+            if getattr(link, "plane", None) is self:
+                link.plane = None
 
     def _give_up(self, why, now):
         """Leave the session to the core."""

@@ -205,10 +205,10 @@ def set_discipline(tty, number):
     _set(tty, termios.TIOCSETD, number)
 
 
-def set_maps(tty, send, receive):
-    """The async control character maps of a tty with N_PPP: octets to escape, octets to discard."""
-    fcntl.ioctl(tty, _SASYNCMAP, struct.pack("=I", send))
-    fcntl.ioctl(tty, _SRASYNCMAP, struct.pack("=I", receive))
+def set_maps(channel, send, receive):
+    """The async control character maps of a tty's channel: octets to escape, octets to discard."""
+    fcntl.ioctl(channel, _SASYNCMAP, struct.pack("=I", send))
+    fcntl.ioctl(channel, _SRASYNCMAP, struct.pack("=I", receive))
 
 
 def _get(fd, request):
