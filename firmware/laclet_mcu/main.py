@@ -18,21 +18,30 @@ def shell(path="/config.json", safe=False, always=False):
     ``always``: a Shell with nothing to do instead of None; ``safe``: that in any case.
     """
     gc.threshold(_LOADING)
-    from .store import load, nothing
-
-    config, problems = (None, []) if safe else load(path)
-    for line in problems:
-        print(line)
-    if safe or problems:
-        if not always:
-            return None
-        config = nothing()
+    config = _load(path, safe, always)
+    if config is None:
+        return None
+    gc.collect()
     from .shell import Shell
 
     made = Shell(config)
     gc.collect()
     gc.threshold(_RUNNING)
     return made
+
+
+def _load(path, safe, always):
+    """The configuration to serve, or None; the store leaves memory again."""
+    from . import forget
+    from .store import load, nothing
+
+    config, problems = (None, []) if safe else load(path)
+    forget("laclet_mcu", "store")
+    for line in problems:
+        print(line)
+    if (safe or problems) and always:
+        config = nothing()
+    return None if problems and not always else config
 
 
 def run(path="/config.json"):

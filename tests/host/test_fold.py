@@ -6,20 +6,21 @@ SOURCES = {
     "pkg/__init__.py": "",
     "pkg/numbers.py": (
         "try:\n    from micropython import const\nexcept ImportError:\n    def const(x):\n        return x\n"
-        "ONE = const(1)\n_TWO = const(ONE + 1)\nMASK = ONE << 4 | _TWO\nNAME = 'text'\nCHANGING = 3\n"
+        "ONE = const(1)\n_TWO = const(ONE + 1)\nMASK = ONE << 4 | _TWO\nSHORT = 'text'\n"
+        "NAME = 'a longer text'\nCHANGING = 3\n"
         "def double():\n    global CHANGING\n    CHANGING = CHANGING * _TWO\n    return CHANGING\n"
     ),
     "pkg/user.py": (
-        "from . import numbers\nfrom .numbers import CHANGING, MASK, NAME, ONE\n"
-        "def value():\n    return (ONE, MASK, numbers.ONE, NAME, CHANGING)\n"
+        "from . import numbers\nfrom .numbers import CHANGING, MASK, NAME, ONE, SHORT\n"
+        "def value():\n    return (ONE, MASK, numbers.ONE, SHORT, NAME, CHANGING)\n"
     ),
 }
 
 
 def test_numbers_stand_where_names_stood():
     out = fold(SOURCES)
-    assert "return (1, 18, 1, NAME, CHANGING)" in out["pkg/user.py"]
-    assert "import CHANGING, NAME" in out["pkg/user.py"]  # a text, and a number that is bound twice, stay
+    assert "return (1, 18, 1, 'text', NAME, CHANGING)" in out["pkg/user.py"]
+    assert "import CHANGING, NAME" in out["pkg/user.py"]  # a long text, and a number that is bound twice, stay
     assert "ONE" not in out["pkg/numbers.py"] and "const" not in out["pkg/numbers.py"]
     assert "CHANGING = CHANGING * 2" in out["pkg/numbers.py"]
 
@@ -35,7 +36,15 @@ def test_the_folded_modules_behave_alike():
         numbers = {}
         exec(sources["pkg/numbers.py"], numbers)
         results.append((numbers["double"](), numbers["double"](), numbers["NAME"]))
-    assert results[0] == results[1] == (6, 12, "text")
+    assert results[0] == results[1] == (6, 12, "a longer text")
+
+
+def test_a_module_that_nothing_is_used_of_any_more_is_not_imported():
+    out = fold(SOURCES)
+    assert "from . import numbers" not in out["pkg/user.py"]
+    used = {**SOURCES, "pkg/user.py": SOURCES["pkg/user.py"] + "numbers.double()\n"}
+    assert "from . import numbers" in fold(used)["pkg/user.py"]
+    assert "from . import numbers" in fold(SOURCES, keep=True)["pkg/user.py"]
 
 
 def test_tables_of_bytes_are_computed_beforehand():

@@ -5,13 +5,18 @@ import json
 import sys
 import time
 
+import micropython
 from laclet_mcu.main import shell as make_shell
 
 _SETTLE = 1500  # ms after a call is there: log-in and addresses
 
 
 def main(argv):
-    """``["", "config.json"]``: print ``{"heap", "modules"}`` when a call is up, then serve until killed."""
+    """``["", "config.json"]``: print ``{"heap", "modules"}`` when a call is up, then serve until killed.
+
+    Before that, and at the start, MicroPython's own line about the memory that names take.
+    """
+    micropython.qstr_info()
     shell = make_shell(argv[1])
     shell.start()
     while not [1 for tunnel in shell.node.tunnels() if tunnel.sessions]:
@@ -22,6 +27,7 @@ def main(argv):
     if not [1 for tunnel in shell.node.tunnels() if tunnel.sessions]:
         raise RuntimeError("the call did not last")
     gc.collect()
+    micropython.qstr_info()
     print(json.dumps({"heap": gc.mem_alloc(), "modules": sorted(sys.modules)}))
     while True:
         shell.turn(1000)

@@ -8,7 +8,6 @@ from ..port import Port
 from ..wire import avp
 from ..wire.l2tp import CDN, ICCN, ICRP, ICRQ, OCCN, OCRP, OCRQ, SLI, VERSION, WEN, L, S, message_name
 from . import results
-from .reorder import Reorder
 from .tables import (
     ACCEPT,
     BAD,
@@ -159,6 +158,8 @@ class Session(Port):
             return
         if ns >= 0:
             if self.reorder is None:
+                from .reorder import Reorder
+
                 self.reorder = Reorder(self)
             if not self.sequencing:
                 self._set_sequencing(True)
@@ -234,7 +235,9 @@ class Session(Port):
         """A control message for this call, from the tunnel."""
         if mtype == CDN:
             if self.fault is None:
-                self.fault = results.cdn_fault(avp.get(avps, avp.RESULT_CODE), avp.get(avps, avp.PPP_DISCONNECT_CAUSE))
+                from .results import cdn_fault
+
+                self.fault = cdn_fault(avp.get(avps, avp.RESULT_CODE), avp.get(avps, avp.PPP_DISCONNECT_CAUSE))
             self._step(CDN, now)
         elif mtype in (SLI, WEN):
             self._on_line_message(mtype, avps)

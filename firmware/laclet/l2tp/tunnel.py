@@ -1,7 +1,6 @@
 """A tunnel: the control connection of RFC 2661 §5.1, §7.2, and the calls in it. Either side, LAC or LNS."""
 
 from .. import ticks
-from ..crypto.hashes import equal, md5
 from ..fault import TUNNEL, TUNNEL_AUTH, Fault, clean
 from ..wire import avp
 from ..wire.l2tp import (
@@ -274,7 +273,9 @@ class Tunnel:
         elif mtype == HELLO:
             pass  # its acknowledgement is the answer
         elif mtype == STOPCCN:
-            fault = results.stop_fault(avp.get(avps, avp.RESULT_CODE))
+            from .results import stop_fault  # its words cost a board 2 kB: not before they are needed
+
+            fault = stop_fault(avp.get(avps, avp.RESULT_CODE))
             if self.state == ESTABLISHED and self._peer_challenge and not self._proved:
                 fault = Fault(TUNNEL_AUTH, "refused after our challenge response", fault.said, "check tunnel_secret")
             if self.fault is None:
@@ -344,6 +345,8 @@ class Tunnel:
         if not self._challenge:
             return True
         answer = avp.get(avps, avp.CHALLENGE_RESPONSE)
+        from ..crypto.hashes import equal
+
         if answer is not None and equal(answer, self._response(mtype, self._challenge)):
             return True
         cause = "the peer's tunnel secret differs" if answer else "the peer did not answer our challenge"
@@ -353,6 +356,8 @@ class Tunnel:
 
     def _response(self, mtype, challenge):
         """§4.4.3 Challenge Response: MD5 over the message type it travels in, the secret, the challenge."""
+        from ..crypto.hashes import md5
+
         return md5(bytes((mtype,)) + self.options.secret + challenge)
 
     def _on_call_request(self, mtype, avps, problem, now):

@@ -3,7 +3,6 @@
 AVP:  M H rsvd(4) length(10) | vendor id 2 | attribute type 2 | value
 """
 
-from ..crypto.hashes import md5
 from .l2tp import CONTROL_HEADER, message_name, u16
 
 try:
@@ -194,6 +193,8 @@ class Writer:
 def _cipher(data, atype, secret, vector, hiding):
     """§4.3: XOR with a chain of MD5 digests; the chain always runs over the ciphertext."""
     out = bytearray(data)
+    from ..crypto.hashes import md5  # with a secret only
+
     pad = md5(bytes((atype >> 8, atype & 0xFF)) + secret + vector)
     for at in range(0, len(out), 16):
         n = min(16, len(out) - at)

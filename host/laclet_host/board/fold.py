@@ -2,8 +2,9 @@
 
 A name costs a board some 60 bytes of heap where it is defined and 16 where it is imported, and a look-up at every use.
 mpy-cross folds ``const()`` inside one module only; this does it for all modules of a build: names in capitals that
-stand for an integer become the integer, and their imports go. Tables that a module computes at import become the bytes
-they come out as. Behaviour does not change.
+stand for an integer or a short text become it, and their imports go; a module of which another has used nothing else is
+not imported by that. Tables that a module computes at import become the bytes they come out as. Behaviour does not
+change.
 """
 
 import ast
@@ -11,6 +12,7 @@ import importlib
 import operator
 from pathlib import PurePosixPath
 
+_TEXT_MAX = 10  # characters: such a text is a name to MicroPython, stored once however often it stands in the code
 _OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -42,7 +44,6 @@ class _Module:
         self.name = module_name(path)
         self.tree = ast.parse(source)
         self.is_package = PurePosixPath(path).name == "__init__.py"
-        self.constants = {}  # name -> int, defined here
         self.imported = {}  # name -> (module, name) of ``from module import name``
         self.assigned = {}  # name -> how often it is bound anywhere in the module
         for node in ast.walk(self.tree):
@@ -65,7 +66,7 @@ class _Fold(ast.NodeTransformer):
 
     def __init__(self, module, known):
         self.module = module
-        self.known = known  # (module, name) -> int
+        self.known = known  # (module, name) -> int or text
 
     def visit_Name(self, node):
         if isinstance(node.ctx, ast.Load):
@@ -117,9 +118,10 @@ def _value_of_name(name, module, known):
 
 
 def _evaluate(node, module, known):
-    """The int that an expression stands for, or None."""
+    """The int or the short text that an expression stands for, or None."""
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) is int else None
+        short = isinstance(node.value, str) and len(node.value) <= _TEXT_MAX
+        return node.value if type(node.value) is int or short else None
     if isinstance(node, ast.Name):
         return _value_of_name(node.id, module, known)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "const" and node.args:
@@ -127,13 +129,13 @@ def _evaluate(node, module, known):
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         left = _evaluate(node.left, module, known)
         right = _evaluate(node.right, module, known)
-        if left is not None and right is not None:
+        if isinstance(left, int) and isinstance(right, int):
             return _OPERATORS[type(node.op)](left, right)
     return None
 
 
 def _find_constants(modules):
-    """(module, name) -> int of every constant, to the last one that depends on another."""
+    """(module, name) -> int or text of every constant, to the last one that depends on another."""
     known = {}
     found = True
     while found:
@@ -164,9 +166,31 @@ def fold(sources, keep=False):
         _precompute(module)
         if not keep:
             module.tree.body = [node for node in module.tree.body if not _is_folded(node, module, known)]
+        before = _loaded(module.tree)
         tree = ast.fix_missing_locations(_Fold(module, known).visit(module.tree))
+        if not keep:
+            _drop_imports(tree, module, before - _loaded(tree), known)
         out[path] = ast.unparse(tree) + "\n"
     return out
+
+
+def _loaded(tree):
+    """All names that a module uses."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _drop_imports(tree, module, unused, known):
+    """Do not import modules of the build of which only constants were used."""
+    homes = {home for home, _ in known}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            node.names = [
+                alias
+                for alias in node.names
+                if (alias.asname or alias.name) not in unused
+                or ".".join(module.imported[alias.asname or alias.name]) not in homes
+            ]
+    tree.body = [node for node in tree.body if not isinstance(node, ast.ImportFrom) or node.names] or [ast.Pass()]
 
 
 def _precompute(module):

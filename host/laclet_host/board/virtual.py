@@ -43,14 +43,17 @@ _SAID_MAX = 4096  # bytes kept of what a board prints before it is up
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
 
-def _catches_sigint(pid):
-    """True when the process has a handler for SIGINT, or when this system does not tell."""
+def _takes_sigint(pid):
+    """True when the process has a handler for SIGINT and waits for something, or when this system does not tell.
+
+    The unix port raises KeyboardInterrupt wherever it is; in the middle of a collection its heap stays locked.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:
         return True
     caught = int(re.search(rb"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)[1], 16)
-    return bool(caught >> (signal.SIGINT - 1) & 1)
+    return bool(caught >> (signal.SIGINT - 1) & 1) and b"State:\tS" in status
 
 
 class BoardError(Exception):
@@ -285,10 +288,13 @@ class VirtualBoard:
         return self._flash.stat().st_size // BLOCK
 
     def _typed(self, data):
-        """What the host sent. Ctrl-C must not come between two statements: there it would kill MicroPython."""
+        """What the host sent. Ctrl-C must not come between two statements: there it would kill MicroPython.
+
+        Code that never waits gets it after a tenth of a second.
+        """
         if _CTRL_C in data:
             for _ in range(_CALM_TRIES):
-                if not termios.tcgetattr(self._tty.master)[3] & termios.ISIG or _catches_sigint(self._process.pid):
+                if not termios.tcgetattr(self._tty.master)[3] & termios.ISIG or _takes_sigint(self._process.pid):
                     break
                 time.sleep(_CALM_NAP)
         return data
