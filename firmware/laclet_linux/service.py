@@ -137,6 +137,9 @@ class Service:
                     self._hooks.down(what)
                 elif kind == "resolvconf":
                     names.remove(what)
+                elif kind == "xfrm":
+                    xfrm.remove(what)
+                    self._state.discard(kind, what)
                 else:
                     routes.remove(kind, what)
             except (OSError, TypeError, ValueError) as error:
@@ -214,8 +217,10 @@ class Service:
 
     def open_ipsec_kernel(self, config, ipsec, address, peer):
         plane = config["ipsec_plane"]
+        if plane == "user" or (plane == "auto" and peer is None):  # the kernel knows one caller behind an address
+            return None
         try:
-            return None if plane == "user" else xfrm.open_kernel(self, ipsec, address, peer)
+            return xfrm.open_kernel(self, ipsec, address, peer, self._state)
         except OSError as error:
             if plane == "kernel":
                 raise

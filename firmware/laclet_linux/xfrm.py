@@ -9,7 +9,9 @@ import subprocess
 
 _TIMEOUT = 10  # s
 _WINDOW = 64
-_SHIM = "dir {} src {} dst {} proto udp sport {} dport {}"
+# What belongs to L2TP at our port, whoever the peer is and whatever its port: all sockets of this machine obey.
+_OUT = "dir out src {0} dst {1} proto udp sport {2}"
+_IN = "dir in src {1} dst {0} proto udp dport {2}"
 # A state that is made and taken away to see whether this kernel does ESP, with the algorithms that everybody has.
 _PROBE = "src 127.0.0.1 dst 127.0.0.1 proto esp spi 0x1ac1e701"
 _PROBE_KEYS = "mode transport auth-trunc hmac(sha1) 0x{} 96 enc cbc(aes) 0x{}".format("01" * 20, "01" * 16)
@@ -31,21 +33,26 @@ def _ip(lines):
         raise OSError("ip xfrm: " + words[0])
 
 
-def open_kernel(shell, ipsec, address, peer):
-    """An ``Xfrm`` for an ``Ipsec`` that calls ``peer``; OSError where this kernel does no ESP, or will not for us."""
+def remove(thing):
+    """Take back what a killed service has left: a policy or a state, as State keeps it."""
+    _ip([f"xfrm {thing}"])
+
+
+def open_kernel(shell, ipsec, address, peer, state):
+    """An ``Xfrm`` for an ``Ipsec`` that calls ``peer``, or listens at ``address``; ``state`` (a State) remembers it.
+
+    OSError where this kernel does no ESP, or will not for us.
+    """
     _ip([f"xfrm state add {_PROBE} {_PROBE_KEYS}", f"xfrm state delete {_PROBE}"])
-    made = Xfrm(ipsec, shell.log)
-    made.carrier = shell.open_udp(made, address, ipsec.policy.port, peer)
+    made = Xfrm(ipsec, shell.log, state)
     try:
+        made.guard(address, ":" in (address or peer[0]))
+        made.carrier = shell.open_udp(made, address, ipsec.policy.port, peer)
         ipsec.natt.carrier.take_esp()
     except OSError:
         made.close()
         raise
     return made
-
-
-def _address(host, local):
-    return f"src {local} dst {host}", f"src {host} dst {local}"
 
 
 def _algorithms(proposal, keymat):
@@ -62,48 +69,41 @@ class Xfrm:
 
     plain = True  # ESP needs no UDP around it here
 
-    def __init__(self, ipsec, log):
+    def __init__(self, ipsec, log, state):
         self.carrier = None
         self._ipsec = ipsec
         self._log = log
-        self._guards = {}  # Peer -> (reqid, policies)
-        self._ways = {}  # Pair -> (commands that delete its states: in, out or None)
+        self._state = state
+        self._reqid = next(_requests) & 0x7FFFFFFF
+        self._policies = []  # commands that delete them, without the verb's prefix
+        self._ways = {}  # Pair -> [the same for its states: in, out; Peer]
 
-    def guard(self, peer):
-        """From now on nothing passes between L2TP here and at ``peer`` but in ESP."""
-        if peer in self._guards:
-            return
-        host, port = peer.above[:2]
-        local = self._ipsec.natt.host(peer.addr)
-        ours = self._ipsec.policy.port
-        reqid = next(_requests) & 0x7FFFFFFF
-        selectors = (_SHIM.format("out", local, host, ours, port), _SHIM.format("in", host, local, port, ours))
-        tail = f"tmpl proto esp mode transport reqid {reqid} level required"
-        self._guards[peer] = (reqid, selectors)
-        self._do([f"xfrm policy update {selector} {tail}" for selector in selectors])
-
-    def unguard(self, peer):
-        """The peer is none any more."""
-        _, selectors = self._guards.pop(peer, (0, ()))
-        self._do([f"xfrm policy delete {selector}" for selector in selectors])
+    def guard(self, address, v6):
+        """From now on nothing of L2TP passes at our port but in ESP under our states. Raises OSError."""
+        everywhere = "::/0" if v6 else "0.0.0.0/0"
+        here = everywhere if address in (None, "::", "0.0.0.0") else address
+        for selector in (_OUT, _IN):
+            selector = selector.format(here, everywhere, self._ipsec.policy.port)
+            self._keep(self._policies, "policy delete " + selector)
+            _ip([f"xfrm policy update {selector} tmpl proto esp mode transport reqid {self._reqid} level required"])
 
     def install(self, peer, pair):
         """Receive on a pair."""
-        self._add(peer, pair, False)
+        self._put("add", peer, pair, False)
 
     def use(self, peer, pair):
-        """Send on a pair, and no longer on another."""
-        older = [ways for ways in self._ways.values() if ways[1] and ways[2] is peer]
-        self._add(peer, pair, True)
-        for ways in older:
-            self._do([ways[1]])
-            ways[1] = None
+        """Send on a pair: the kernel takes the newest state; one that packets are still in must not go at once."""
+        self._put("add", peer, pair, True)
 
     def remove(self, pair):
         """Neither receive nor send on it."""
-        ways = self._ways.pop(pair, None)
-        if ways is not None:
-            self._do([command for command in ways[:2] if command])
+        self._forget(self._ways.pop(pair, (None, None))[:2])
+
+    def moved(self, peer):
+        """The NAT before the peer has changed its port."""
+        for pair, ways in self._ways.items():
+            if ways[1] and ways[2] is peer:
+                self._put("update", peer, pair, True)
 
     def send(self, buf, start, end, addr):
         """A datagram of L2TP in clear, for the kernel to seal."""
@@ -111,31 +111,47 @@ class Xfrm:
 
     def receive(self, buf, start, end, addr, now):
         """A datagram of L2TP that the kernel has opened: the policies let no other in."""
-        self._ipsec.heard(addr)
-        self._ipsec.endpoint.receive(buf, start, end, addr, now)
+        above = self._ipsec.opened(addr)
+        if above is not None:
+            self._ipsec.endpoint.receive(buf, start, end, above, now)
 
     def close(self):
-        """Close the socket; policies go with their peers."""
-        self.carrier.close()
+        """Close the socket; only then L2TP is no longer guarded."""
+        if self.carrier is not None:
+            self.carrier.close()
+        self._forget(self._policies)
 
-    def _add(self, peer, pair, out):
+    def _put(self, verb, peer, pair, out):
         local = self._ipsec.natt.local(peer.addr)
-        outward, inward = _address(peer.addr[0], local[0])
-        way, spi, keymat = (outward, pair.spi_out, pair.keys_out) if out else (inward, pair.spi_in, pair.keys_in)
-        reqid = self._guards[peer][0] if peer in self._guards else 0
-        command = f"{way} proto esp spi 0x{spi.hex()}"
-        state = f"reqid {reqid} mode transport replay-window {_WINDOW} {_algorithms(pair.proposal, keymat)}"
+        if local is None:
+            self._log("error", "ipsec", "no route to " + peer.addr[0])
+            return
+        ends = (local[0], peer.addr[0]) if out else (peer.addr[0], local[0])
+        spi, keymat = (pair.spi_out, pair.keys_out) if out else (pair.spi_in, pair.keys_in)
+        name = "src {} dst {} proto esp spi 0x{}".format(*ends, spi.hex())
+        options = f"reqid {self._reqid} mode transport replay-window {_WINDOW} {_algorithms(pair.proposal, keymat)}"
         if peer.esp is self._ipsec.natt:
             ports = (local[1], peer.esp_addr[1]) if out else (peer.esp_addr[1], local[1])
-            state += " encap espinudp {} {} {}".format(*ports, "::" if ":" in local[0] else "0.0.0.0")
-        self._do([f"xfrm state add {command} {state}"])
+            options += " encap espinudp {} {} {}".format(*ports, "::" if ":" in local[0] else "0.0.0.0")
         ways = self._ways.setdefault(pair, [None, None, peer])
-        ways[1 if out else 0] = f"xfrm state delete {command}"
+        if verb == "add":
+            ways[1 if out else 0] = "state delete " + name
+            self._state.add("xfrm", "state delete " + name)
+        self._do(f"xfrm state {verb} {name} {options}")
 
-    def _do(self, lines):
-        if not lines:
-            return
+    def _keep(self, things, thing):
+        things.append(thing)
+        self._state.add("xfrm", thing)
+
+    def _forget(self, things):
+        for thing in things:
+            if thing:
+                self._do("xfrm " + thing)
+                self._state.discard("xfrm", thing)
+
+    def _do(self, line):
+        """What fails leaves L2TP without a way, not without protection: the policies stay."""
         try:
-            _ip(lines)
+            _ip([line])
         except OSError as error:
             self._log("error", "ipsec", str(error))

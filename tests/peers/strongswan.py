@@ -21,6 +21,7 @@ charon {{
     }}
   }}
   install_routes = no
+  fragment_size = {fragment}
   filelog {{
     stderr {{
       default = 1
@@ -53,7 +54,7 @@ connections {{
       l2tp {{
         mode = transport
         esp_proposals = {esp}
-        local_ts = dynamic[udp/1701]
+        local_ts = {local_ts}
         remote_ts = dynamic[{remote_port}]
         {more_child}
       }}
@@ -73,7 +74,9 @@ class StrongSwan(Daemon):
 
     With `remote` (an address) it can `initiate()`; without, it takes whoever knows `psk`. `encap` puts ESP in UDP as if
     there were a NAT. `ike`, `esp` are proposals in strongSwan's notation, `more` and `more_child` further lines of the
-    connection and of its child. The first use after a guest has booted is slow: modules of cryptography.
+    connection and of its child, `fragment` the bytes of its largest datagrams of IKE.
+
+    The first use after a guest has booted is slow: modules of cryptography.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class StrongSwan(Daemon):
         more="",
         more_child="",
         port="udp/1701",
+        local_ts="dynamic[udp/1701]",
+        fragment=1280,
     ):
         self.place = place
         self.remote = remote
@@ -97,20 +102,25 @@ class StrongSwan(Daemon):
             "remote": remote or "%any",
             "encap": "yes" if encap else "no",
             "esp": esp,
+            "local_ts": local_ts,
             "remote_port": port if remote else "udp",
             "psk": psk,
             "more": more,
             "more_child": more_child,
         }
         self._level = level
+        self._fragment = fragment
 
     def _file(self, name):
         return f"{self.place.directory}/ipsec/{name}"
 
+    def _daemon(self):
+        return DAEMON.format(folder=self._file("")[:-1], level=self._level, fragment=self._fragment)
+
     def start(self):
         """Start the daemon and load its connection; self."""
         self.place.run("modprobe", "-q", "-a", "-d", "/run/mod", *MODULES, check=False)
-        self.place.write(self._file("strongswan.conf"), DAEMON.format(folder=self._file("")[:-1], level=self._level))
+        self.place.write(self._file("strongswan.conf"), self._daemon())
         self.place.write(self._file("swanctl.conf"), CONNECTIONS.format(**self._values))
         self.process = self.place.spawn(CHARON, log="ipsec/charon.log", env=self._environment)
         self.place.until("exists", self._file("vici"), timeout=20.0)

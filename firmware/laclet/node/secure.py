@@ -65,7 +65,7 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
             inlet.carrier = node.shell.open_udp(inlet, address, 0, peer)
         inlet.source = inlet.carrier.source
     open_kernel = getattr(node.shell, "open_ipsec_kernel", None)
-    if open_kernel is not None and peer is not None:
+    if open_kernel is not None:
         ipsec.kernel = open_kernel(config, ipsec, address, peer)
     ipsec.local = getattr(ipsec.natt.carrier, "local", None)  # what the Linux shell shows
     node.keep(endpoint)

@@ -44,6 +44,7 @@ class Policy:
         self.accept = False
         self.aggressive = False
         self.force_encaps = False
+        self.whole = 1220  # bytes that go in one datagram through everything, 1248 with IP and UDP; more go in pieces
 
 
 class Inlet:
@@ -77,8 +78,8 @@ class Ipsec:
         self.armed = None  # for Timers
         self.drops = {}  # reason -> count; reasons are literals in the code
         self.endpoint = None  # what stands above: receive(buf, start, end, addr, now)
-        # Does ESP instead of us: guard(peer), unguard(peer); install(peer, pair) to receive, use(peer, pair) to send,
-        # remove(pair); send(buf, start, end, addr), close(); ``plain``: it needs no UDP around ESP.
+        # Does ESP instead of us: install(peer, pair) to receive, use(peer, pair) to send, remove(pair), moved(peer);
+        # send(buf, start, end, addr), close(); ``carrier`` of L2TP; ``plain``: it needs no UDP around ESP.
         self.kernel = None
         self.on_keys = None  # told of every key, for those who want to read their own captures: on_keys(kind, …)
         self.local = None  # for the owner's status
@@ -104,8 +105,6 @@ class Ipsec:
             peer = Peer(self, self.ike, (addr[0], p.PORT_IKE) + addr[2:], addr, addr[1])
             self.peers.append(peer)
             self._above[addr] = peer
-            if self.kernel is not None:
-                self.kernel.guard(peer)
         if peer.out is not None:
             self._event("ike-up", addr)
         peer.connect(now)
@@ -304,15 +303,24 @@ class Ipsec:
             return "unknown cookies"
         if addr[0] != sa.addr[0]:
             return "foreign address"
+        if message[p.NEXT] == p.FRAGMENT and not message[p.FLAGS] & p.ENCRYPTED:
+            return self._piece(sa, message, inlet, addr, now)
         if exchange in (p.MAIN, p.AGGRESSIVE):
             return self._phase1(sa, message, exchange, inlet, addr, now)
         if sa.state == tables.UP:
-            return sa.peer.receive_ike(sa, message, now)
+            return sa.peer.receive_ike(sa, message, addr if inlet is self.natt else sa.addr, now)
         if exchange == p.INFORMATIONAL:
             return sa.notified(message, now)
         if sa.state == tables.AGGRESSIVE_3:
             sa.repeat()  # quick mode already: the message before it got lost, and is sent again when asked for
         return "too early"
+
+    def _piece(self, sa, message, inlet, addr, now):
+        """A part of a message; whose pieces were held back by nobody's proof: they cost what one message may."""
+        whole = sa.gather(message, _MAX_IKE)
+        if whole is None or (len(whole) > p.NEXT and whole[p.NEXT] == p.FRAGMENT):
+            return "bad fragment"
+        return self._take(whole, inlet, addr, now) if whole else None
 
     def _welcome(self, addr):
         """True when whoever is at ``addr`` may start a phase 1: anybody, or a peer of ours that renews its SA."""
@@ -399,16 +407,29 @@ class Ipsec:
             for peer in self.peers:
                 if peer.addr == sa.addr:
                     sa.peer = peer
-            if sa.peer is None:
-                if len(self.peers) >= MAX_PEERS:
-                    self.drop("too many peers")
-                    self.end(sa)
-                    return
-                self._number += 1
-                # Two clients behind one NAT have the same host and port: the number tells them apart.
-                sa.peer = Peer(self, sa.inlet, sa.addr, (sa.addr[0], 0, self._number), 0)
-                self.peers.append(sa.peer)
+            if sa.peer is None and not self._admit(sa, now):
+                self.end(sa)
+                return
         sa.peer.phase1_up(sa, now)
+
+    def _admit(self, sa, now):
+        """A new peer for a stranger who has proved itself; False when there can be none."""
+        if len(self.peers) >= MAX_PEERS:
+            self.drop("too many peers")
+            return False
+        # Two clients behind one NAT have the same host and port: the number tells them apart; the kernel cannot.
+        self._number += 1
+        tail = (self._number,)
+        if self.kernel is not None:
+            tail = sa.addr[2:]
+            self._contact_anew(sa, now)
+            if any(peer.addr[0] == sa.addr[0] for peer in self.peers):
+                fault = Fault(IKE, "a second peer behind one address", "", 'ipsec_plane = "user" can tell them apart')
+                self.stranger_fault(sa.addr, fault, now)
+                return False
+        sa.peer = Peer(self, sa.inlet, sa.addr, (sa.addr[0], 0) + tail, 0)
+        self.peers.append(sa.peer)
+        return True
 
     def _contact_anew(self, sa, now):
         """INITIAL-CONTACT (RFC 2407 §4.6.3.3): who sends it has lost all that there was."""
@@ -433,11 +454,24 @@ class Ipsec:
         else:
             self.drop("fault untold")
 
-    def heard(self, addr):
-        """The kernel opened a datagram of L2TP from ``addr``."""
+    def opened(self, addr):
+        """The kernel opened a datagram of L2TP: its sender as L2TP knows it, or None when it is no peer's."""
         peer = self._above.get(addr)
-        if peer is not None:
+        if peer is None:
+            for each in self.peers:
+                if each.addr[0] == addr[0]:
+                    peer = each
+        above = peer.named(addr[1]) if peer is not None else None
+        if above is None:
+            self.drop("foreign port")
+        else:
             peer.hear()
+        return above
+
+    @property
+    def sock(self):
+        """The UDP socket of L2TP, where the kernel does ESP; otherwise there is no such attribute."""
+        return self.kernel.carrier.sock
 
     def know(self, above, peer):
         """L2TP may answer this address."""
@@ -482,8 +516,6 @@ class Ipsec:
     def _remove(self, peer):
         if peer in self.peers:
             self.peers.remove(peer)
-            if self.kernel is not None:
-                self.kernel.unguard(peer)
         for above in [above for above in self._above if self._above[above] is peer]:
             self._above.pop(above)
 

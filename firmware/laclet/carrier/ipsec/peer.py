@@ -112,12 +112,15 @@ class Peer:
         self.phase1 = None
         self._trouble(fault, now)
 
-    def receive_ike(self, sa, message, now):
+    def receive_ike(self, sa, message, addr, now):
         """A quick mode or informational message under ``sa``; returns the reason when it was dropped."""
         exchange = message[p.EXCHANGE]
         message_id = message[p.MESSAGE_ID : p.LENGTH]
         if exchange == p.INFORMATIONAL:
-            return self._informational(sa, message, now)
+            reason = self._informational(sa, message, now)
+            if reason is None and self.sas:
+                self._moved(addr)
+            return reason
         quick = self.quicks.get(message_id)
         if quick is None:
             if len(self.quicks) >= _MAX_QUICKS:
@@ -193,10 +196,20 @@ class Peer:
         self.hear()
         if pair is not self.out and pair is self.pairs[-1]:
             self._switch(pair, now)  # the other side uses it, so it is ready
-        if addr != self.addr and self.sas and self.sas[-1].nat_there:
-            self.addr = self.esp_addr = addr  # the NAT before the peer gave it another address (RFC 3947 §6)
+        self._moved(addr)
+        return self.named(port)
+
+    def _moved(self, addr):
+        """Something authentic came from ``addr``: the NAT before the peer may have changed it (RFC 3947 §6)."""
+        if addr != self.addr and self.sas and self.sas[-1].nat_there and self.esp is self.owner.natt:
+            self.addr = self.esp_addr = addr
             for sa in self.sas:
                 sa.addr = addr
+            if self.owner.kernel is not None:
+                self.owner.kernel.moved(self)
+
+    def named(self, port):
+        """The peer at its UDP port ``port`` as L2TP knows it, or None when that is no port of its own."""
         if self.port:
             return self.above if port == self.port else None
         above = self._aboves.get(port)

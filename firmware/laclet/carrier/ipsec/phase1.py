@@ -10,6 +10,7 @@ from .keys import Keys, hash_of
 
 _NO_MESSAGE_ID = bytes(4)
 NO_COOKIE = bytes(8)
+_ALL = b"\x80\x00\x00\x00"  # behind VENDOR_FRAGMENTATION: in every exchange
 _NONCE = 32  # bytes; RFC 2409 §5 allows 8 to 256
 # An answer to an address that has proved nothing is at most so many times as long as the question (as RFC 9000 §8.1).
 _AMPLIFICATION = 3
@@ -37,6 +38,7 @@ class Phase1(Exchange):
         self.nat_there = False  # … before them, or they say so
         self.encapsulated = False  # ESP goes in UDP
         self.dpd = False  # the peer answers R-U-THERE
+        self.pieces = False  # the peer takes messages in pieces
         self.identity = b""  # the body of the peer's ID payload
         self.initial_contact = False  # the peer knows of no older SA with us
         self.last_block = b""  # the last ciphertext of phase 1: every later IV comes of it
@@ -53,6 +55,8 @@ class Phase1(Exchange):
         self._nonce_r = b""
         self._sa = b""  # SAi_b: the body of the initiator's SA payload
         self._answer = b""  # the body of the SA payload with our choice
+        self._fragments = None  # the message in the making
+        self._wholes = 0  # messages that went out in pieces
 
     @property
     def cookies(self):
@@ -62,8 +66,24 @@ class Phase1(Exchange):
     # -- what an Exchange asks for --------------------------------------------------------------------
 
     def transmit(self, message):
-        """Send by the way the last accepted message came."""
-        self.owner.transmit(self.inlet, self.addr, message)
+        """Send by the way the last accepted message came; what is too long for it in pieces."""
+        whole = self.owner.policy.whole
+        if self.pieces and len(message) > whole:
+            from .fragments import split
+
+            self._wholes = self._wholes + 1 & 0xFFFF
+            for piece in split(message, self._wholes, whole):
+                self.owner.transmit(self.inlet, self.addr, piece)
+        else:
+            self.owner.transmit(self.inlet, self.addr, message)
+
+    def gather(self, message, limit):
+        """A piece of a message: see ``Fragments.add``."""
+        if self._fragments is None:
+            from .fragments import Fragments
+
+            self._fragments = Fragments(limit)
+        return self._fragments.add(message)
 
     def failed(self, fault, now):
         """Tell the machine."""
@@ -143,7 +163,10 @@ class Phase1(Exchange):
         if self.aggressive:
             self._make_secret(offered[0].group)
             payloads += [(p.KE, self._public_i), (p.NONCE, self._nonce_i), (p.ID, self._identity())]
-        self.flight(self._clear(payloads + [(p.VENDOR, p.VENDOR_NATT), (p.VENDOR, p.VENDOR_DPD)]), now)
+        self._natt = self.dpd = self.pieces = True  # what we say; the answer tells what holds
+        payloads += self._vendors()
+        self._natt = self.dpd = self.pieces = False
+        self.flight(self._clear(payloads), now)
 
     def main_2(self, message, found, iv, now):
         """The responder's choice: answer with our half of the secret (RFC 2409 §5.4)."""
@@ -317,6 +340,7 @@ class Phase1(Exchange):
             if kind == p.VENDOR:
                 self._natt = self._natt or message[start:end] == p.VENDOR_NATT
                 self.dpd = self.dpd or message[start:end] == p.VENDOR_DPD
+                self.pieces = self.pieces or message[start : start + 16] == p.VENDOR_FRAGMENTATION
         if not self._natt and not self.owner.plain_esp():
             return "no NAT traversal"
         return None
@@ -343,8 +367,8 @@ class Phase1(Exchange):
 
     def _vendors(self):
         """What we understand of what the peer announced: an answer is not longer for it than the question."""
-        out = [(p.VENDOR, p.VENDOR_NATT)] if self._natt else []
-        return out + [(p.VENDOR, p.VENDOR_DPD)] if self.dpd else out
+        known = (p.VENDOR_NATT, self._natt), (p.VENDOR_DPD, self.dpd), (p.VENDOR_FRAGMENTATION + _ALL, self.pieces)
+        return [(p.VENDOR, vendor) for vendor, wanted in known if wanted]
 
     def _identity(self):
         """The body of our ID payload: what the policy says, or our address (RFC 2407 §4.6.2)."""
