@@ -18,6 +18,7 @@ COMMANDS = {
     "reload": "service",
     "stop": "service",
     "logs": "logs",
+    "monitor": "monitor",
     "console": "console",
     "config": "config",
     "lns": "lns",

@@ -47,7 +47,7 @@ def _lines(count: int) -> str:
 
 def _tunnel(name: str, status: dict) -> str:
     tunnel = status["tunnel"] or {}
-    server = _address(status["server"])
+    server = address(status["server"])
     if tunnel.get("peer_name"):
         server += f" ({tunnel['peer_name']}, {tunnel['peer_vendor'] or 'no vendor'})"
     return _block(
@@ -58,6 +58,7 @@ def _tunnel(name: str, status: dict) -> str:
             ("server", server),
             ("ids", f"ours {tunnel['local_tunnel']}, theirs {tunnel['peer_tunnel']}" if tunnel else ""),
             ("last heard", duration(status["heard"]) + " ago" if status.get("heard") is not None else ""),
+            ("round trip", _ms(tunnel.get("rtt"))),
             ("repeated", f"{tunnel['retransmissions']} control messages" if tunnel.get("retransmissions") else ""),
             ("redials", str(status["redials"] or "")),
             ("last failure", status["fault"]),
@@ -75,6 +76,7 @@ def _call(name: str, status: dict) -> str:
             ("name servers", ", ".join(status.get("dns", ()))),
             ("up for", duration(status["up_for"]) if status.get("up_for") is not None else ""),
             ("ppp", _ppp(ppp)),
+            ("round trip", _ms(ppp.get("rtt"))),
         ]
     else:
         rows.append(("device", status["device"]))
@@ -85,7 +87,7 @@ def _call(name: str, status: dict) -> str:
 
 
 def _lns(status: dict) -> str:
-    listening = ", ".join(_address(each["local"]) for each in status["sockets"])
+    listening = ", ".join(address(each["local"]) for each in status["sockets"])
     return _block("lns", "", [("listening", listening), ("callers", str(len(status["lns"]["callers"])))])
 
 
@@ -94,7 +96,7 @@ def _caller(status: dict) -> str:
         "caller",
         status["name"] or "(no name)",
         [
-            ("from", _address(status["peer"])),
+            ("from", address(status["peer"])),
             ("address", status["address"] or ""),
             ("ppp", _ppp(status["ppp"])),
             ("transfer", _transfer(status["session"])),
@@ -112,12 +114,20 @@ def _block(kind: str, name: str, rows: list) -> str:
 def _ppp(ppp: dict) -> str:
     if "links" in ppp:  # a bundle
         return f"multilink, {ppp['links']} links" if ppp["links"] else ""
-    auth = " and ".join(
-        f"{who} by {how}" for who, how in zip(("we", "they"), ppp["auth"], strict=True) if how not in ("none", None)
-    )
     if ppp["phase"] == "Dead":
         return ""
+    auth = authenticated(ppp)
     return ppp["phase"].lower() + (f", authenticated: {auth}" if auth else "")
+
+
+def authenticated(ppp: dict) -> str:
+    """Who has proved who they are, and how."""
+    ends = zip(("we", "they"), ppp["auth"], strict=True)
+    return " and ".join(f"{who} by {how}" for who, how in ends if how not in ("none", None))
+
+
+def _ms(rtt: int | None) -> str:
+    return "" if rtt is None else f"{rtt} ms"
 
 
 def _line(line: dict | None) -> str:
@@ -141,7 +151,8 @@ def _ends(local: str, remote: str, mtu: int) -> str:
     return f"{local}, peer {remote}, MTU {mtu}"
 
 
-def _address(addr: list | None) -> str:
+def address(addr: list | None) -> str:
+    """The far end of a tunnel, for people."""
     if not addr:
         return ""
     return circuit.text(tuple(addr)) or f"{addr[0]} port {addr[1]}"

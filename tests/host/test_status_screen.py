@@ -61,7 +61,7 @@ def test_what_is_not_done_yet_is_told():
 def test_lines_bundles_and_circuits():
     line = {"rx_frames": 5, "tx_frames": 4, "rx_bytes": 2048, "tx_bytes": 12, "drops": {"bad FCS": 2}}
     session = {"rx_bytes": 1, "tx_bytes": 2, "lost": 0}
-    tunnel = {"local_tunnel": 1, "peer_tunnel": 2, "peer_name": "", "retransmissions": 3}
+    tunnel = {"local_tunnel": 1, "peer_tunnel": 2, "peer_name": "", "retransmissions": 3, "rtt": 42}
     status = {
         **BOARD,
         "tunnels": {
@@ -103,6 +103,7 @@ def test_lines_bundles_and_circuits():
         "  server: DLCI 100 of eth1",
         "  ids: ours 1, theirs 2",
         "  last heard: 1 minute, 1 second ago",
+        "  round trip: 42 ms",
         "  repeated: 3 control messages",
         "",
         "call: l",
