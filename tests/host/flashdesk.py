@@ -12,6 +12,7 @@ import tty
 import pytest
 from click.testing import CliRunner
 
+from laclet_host.board import catalogue
 from laclet_host.cli import main
 
 mock = pytest.importorskip("esp32_mock_bootloader", reason="missing: pip install esp32-mock-bootloader")
@@ -19,7 +20,7 @@ pytest.importorskip("esptool", reason="missing: pip install esptool")
 
 CHIP_IDS = {"esp32": 0, "esp32s3": 9, "esp32c3": 5, "esp32c6": 13}
 FLASH_OFFSETS = {"esp32": 0x1000, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}
-VFS = (0x110000, 0xA8000)  # where these images have their files
+VFS = (0x110000, 0xD0000)  # where these images have their files
 
 _END, _ESC = b"\xc0", b"\xdb"
 _SYNC, _DATA, _MD5, _ERASE = 0x08, 0x11, 0x13, 0xD1  # esptool's serial protocol
@@ -31,6 +32,15 @@ def laclet(*words, code=0, text=None):
     assert code is None or done.exit_code == code, f"{done.exit_code}: {done.output}\n{done.exception!r}"
     assert "Traceback" not in done.output
     return done
+
+
+def without_pins(monkeypatch):
+    """Boards without LED and button: where MicroPython's unix port boots their images there are no pins."""
+    known = {
+        name: {key: value for key, value in board.items() if key not in ("led", "button", "watchdog")}
+        for name, board in catalogue.boards().items()
+    }
+    monkeypatch.setattr(catalogue, "boards", lambda: known)
 
 
 def partition(kind, subtype, start, size, label):

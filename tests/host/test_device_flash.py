@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from deskboard import needs_micropython
-from flashdesk import FLASH_OFFSETS, VFS, Cable, laclet, micropython_image, mock
+from flashdesk import FLASH_OFFSETS, VFS, Cable, laclet, micropython_image, mock, without_pins
 
 from laclet_host.board.virtual import VirtualBoard
 from laclet_host.device.flash import board_of
@@ -80,7 +80,8 @@ def test_a_bare_chip_becomes_a_device(chip, desk):
 class TestBoot:
     pytestmark = needs_micropython
 
-    def test_what_was_written_boots_with_its_configuration(self, esp32, desk):
+    def test_what_was_written_boots_with_its_configuration(self, esp32, desk, monkeypatch):
+        without_pins(monkeypatch)
         flash(desk, esp32.url(), "esp32", "--config", desk / "cpe.toml", "--arch", "x64")
         read_flash(esp32, *VFS, desk / "flash.img")
         with VirtualBoard(flash=desk / "flash.img", heap="320K") as board, Link(board.port) as link:
