@@ -22,6 +22,7 @@ charon {{
   }}
   install_routes = no
   fragment_size = {fragment}
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   filelog {{
     stderr {{
       default = 1

@@ -87,6 +87,37 @@ def test_strongswan_takes_us(lab, lns, here, ike, esp):
     assert_nothing_in_clear(capture.path, here.address)
 
 
+def test_aggressive_mode(lab, lns, here):
+    need("swanctl", "xl2tpd", "pppd")
+    with (
+        StrongSwan(lns, ike=FAST, more="aggressive = yes") as swan,
+        Xl2tpdLns(lns) as server,
+        lab.capture(here) as capture,
+        Laclet(here, *client(lns.address, ipsec_ike=FAST, ipsec_aggressive=True)) as service,
+    ):
+        _, own, peer = service.up()
+        server.up()
+        assert_passes(here, own, lns, peer)
+        assert service.faults() == []
+        swan.said("AGGRESSIVE request")
+    assert_nothing_in_clear(capture.path, here.address)
+
+
+def test_strongswan_calls_in_aggressive_mode(cpe, here):
+    need("swanctl", "xl2tpd", "pppd")
+    with (
+        Laclet(here, *lns_of_ours(ipsec_ike=FAST, ipsec_aggressive=True)) as service,
+        StrongSwan(cpe, here.address, ike=FAST, more="aggressive = yes") as swan,
+        Xl2tpdClient(cpe, here.address) as caller,
+    ):
+        swan.initiate()
+        caller.dial()
+        _, own, peer = caller.up()
+        service.up()
+        assert_passes(cpe, own, here, peer)
+        assert service.faults() == []
+
+
 def test_defaults_agree_with_strongswan(lns, here):
     need("swanctl", "xl2tpd", "pppd")
     with (

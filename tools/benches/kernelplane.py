@@ -59,12 +59,12 @@ def _pairs(near, far, address, runs):
                         end.dial()
                     _, own, peer = end.up("ppp[0-9]+") if ours else end.up()
                     seen.setdefault(name + "_start_ms", []).append((time.monotonic() - begin) * 1000)
-                    for key, value in (_traffic(near, own, peer) | _idle(near, ours)).items():
+                    for key, value in (traffic(near, own, peer) | _idle(near, ours)).items():
                         seen.setdefault(f"{name}_{key}", []).append(value)
     return seen
 
 
-def _traffic(place, own, peer):
+def traffic(place, own, peer):
     """TCP both ways, at the receiver, one way after the other."""
     mbit = {}
     for key, words in (("tcp_up_mbit", ()), ("tcp_down_mbit", ("-R",))):
