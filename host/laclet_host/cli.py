@@ -24,6 +24,7 @@ COMMANDS = {
     "lns": "lns",
     "capture": "capture",
     "explain": "explain",
+    "doctor": "doctor",
     "flash": "flash",
     "devices": "devices",
     "deploy": "deploy",

@@ -18,13 +18,13 @@ def environment(run_dir):
     return {**os.environ, "PYTHONPATH": paths, "LACLET_RUN_DIR": str(run_dir), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def laclet(run_dir, *words, **options):
+def laclet(run_dir, *words, timeout=PATIENCE, **options):
     """Run one command to its end: exit code, stdout and stderr."""
     return subprocess.run(
         [sys.executable, "-m", "laclet_host.cli", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=timeout,
         env=environment(run_dir),
         check=False,
         **options,
