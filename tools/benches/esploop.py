@@ -1,4 +1,4 @@
-"""Seals and opens ESP packets in this Python, CPython or MicroPython: esploop.py ESP COUNT; prints JSON of ns a packet."""
+"""Seals and opens ESP packets in this Python, or MicroPython: esploop.py ESP COUNT; prints ns a packet as JSON."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ def measure(name, count):
     first = start - esp.outbound.overhead
     stop = esp.outbound.seal(buf, start, end)
     esp.inbound.open(buf, first, stop)
-    best = [None, None]
+    best = [1 << 30, 1 << 30]
     for _ in range(5):
         spent = [0, 0]
         for _ in range(count):
@@ -44,7 +44,7 @@ def measure(name, count):
                 raise ValueError(esp.inbound.why)
             spent[0] += b - a
             spent[1] += now() - b
-        best = [each if had is None else min(each, had) for each, had in zip(spent, best)]
+        best = [min(best[i], spent[i]) for i in (0, 1)]
     return [each * 1000 // count for each in best]
 
 
