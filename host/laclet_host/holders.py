@@ -26,11 +26,17 @@ def _of_proc(target: str) -> set[tuple[int, str]]:
         if not process.name.isdigit():
             continue
         try:
-            if any(os.readlink(fd) == target for fd in os.scandir(process / "fd")):
+            if any(os.readlink(fd) == target and _node(fd) == _node(target) for fd in os.scandir(process / "fd")):
                 found.add((int(process.name), _name(process)))
         except OSError:  # it has ended, or belongs to somebody else
             continue
     return found
+
+
+def _node(path) -> tuple:
+    """What tells a device from one that had its name before, and from one in another container."""
+    about = os.stat(path)
+    return about.st_dev, about.st_ino, about.st_ctime_ns
 
 
 def _name(process: Path) -> str:

@@ -60,3 +60,24 @@ def test_where_there_is_no_proc_lsof_is_asked(port, tmp_path, monkeypatch):
     assert _of_lsof(port) == {(12, "minicom"), (13, "screen")}
     lsof.unlink()
     assert _of_lsof(port) == set()
+
+
+def test_a_port_that_only_has_the_name_of_one_that_is_gone():
+    code = "import sys; f = open(sys.argv[1], 'rb+', 0); print('open', flush=True); sys.stdin.read()"
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    holder = subprocess.Popen([sys.executable, "-c", code, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        assert [pid for pid, _ in holders(name)] == [holder.pid]
+        os.close(slave)
+        os.close(master)
+        for _ in range(20):  # the number is given again at once, unless others take it meanwhile
+            master, slave = os.openpty()
+            if os.ttyname(slave) == name:
+                assert holders(name) == []
+                break
+            os.close(slave)
+            os.close(master)
+    finally:
+        holder.communicate()
