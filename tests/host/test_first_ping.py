@@ -35,6 +35,7 @@ def installed(tmp_path_factory, request):
     if "No matching distribution" in done.stderr or "Connection" in done.stderr:
         pytest.skip("pip cannot reach a package index")
     assert done.returncode == 0, done.stderr
+    assert (folder / "share" / "man" / "man1" / "laclet.1").exists(), "the manual came with it"
     told = folder / "told"
     yield folder / "bin", time.monotonic() - started, told
     reporter = request.config.pluginmanager.getplugin("terminalreporter")

@@ -10,7 +10,9 @@ from .port import port_option, the_port
 @click.command()
 @click.argument("name", required=False, shell_complete=services)
 @port_option
-@click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--interval", type=click.FloatRange(0.1), default=1, show_default=True, metavar="SECONDS", help="Between looks."
+)
 def monitor(name: str | None, port: str | None, interval: float) -> None:
     """Watch the service NAME, or a board, live: tunnels, calls, PPP, counters, throughput, round trip, events.
 
