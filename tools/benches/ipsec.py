@@ -23,7 +23,7 @@ _PACKETS = 500  # of a round of userspace ESP
 
 
 def measure(runs):
-    """``xfrm``: our service; ``strongswan``: charon, xl2tpd and pppd; both with ESP and L2TP in the kernel of one guest.
+    """``xfrm``: our service; ``strongswan``: charon, xl2tpd, pppd; both with ESP and L2TP in the kernel of one guest.
 
     They call the same strongSwan and xl2tpd in turn; ratios are medians of those of each turn. ``*_mbit`` at the
     receiver. ``esp_*``: one packet with 1400 bytes of L2TP, in user space; ``esp_us_per_packet`` is the mean of sealing
