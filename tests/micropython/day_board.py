@@ -1,4 +1,4 @@
-"""A day of a LAC on a virtual clock, in one process of MicroPython: the board's own shell and node, and the core as LNS.
+"""A day of a LAC on a virtual clock, in one process of MicroPython: the board's shell and node, and the core as LNS.
 
 ``main(["", "config.json", SEED])``. The way to the LNS fails, the LNS restarts, its name moves to another address, the
 wire is unplugged; a frame passes each way every few seconds in between. Every hour a line of JSON, and what MicroPython
@@ -239,7 +239,7 @@ class Day(World):
         elif kind == "restart":
             self.restart()
         elif kind == "name":
-            self.address = "192.0.2.%d" % random.randrange(1, 250)
+            self.address = f"192.0.2.{random.randrange(1, 250)}"
             self.restart()
         else:
             self.line.hung_up(self.now())
