@@ -22,6 +22,7 @@ COMMANDS = {
     "console": "console",
     "config": "config",
     "lns": "lns",
+    "fault": "lns",
     "capture": "capture",
     "explain": "explain",
     "doctor": "doctor",

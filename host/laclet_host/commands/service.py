@@ -96,7 +96,7 @@ def of_board(port: str) -> dict:
 @click.argument("tunnel", required=False)
 def up(service: str, tunnel: str | None) -> None:
     """Dial TUNNEL of a running SERVICE again, or all of its tunnels."""
-    _command(service, {"do": "up", "name": tunnel})
+    asked(service, {"do": "up", "name": tunnel})
 
 
 @click.command()
@@ -104,7 +104,7 @@ def up(service: str, tunnel: str | None) -> None:
 @click.argument("tunnel", required=False)
 def down(service: str, tunnel: str | None) -> None:
     """Close TUNNEL of a running SERVICE, or all of its tunnels, until "laclet up"."""
-    _command(service, {"do": "down", "name": tunnel})
+    asked(service, {"do": "down", "name": tunnel})
 
 
 @click.command()
@@ -137,17 +137,18 @@ def reload(name: str | None) -> None:
 @click.argument("service", shell_complete=services)
 def stop(service: str) -> None:
     """Let a running SERVICE close everything in order, and end."""
-    _command(service, {"do": "stop"})
+    asked(service, {"do": "stop"})
 
 
-def _command(service: str, command: dict) -> None:
+def asked(service: str, command: dict) -> dict:
+    """The answer of a running service that did what it was told; ends in one line otherwise."""
     try:
         answer = _ask(service, command)
     except OSError as error:
         fail(f"{service}: {absent(error)}")
-        return
     if not answer["ok"]:
         fail(f"{service}: {answer['error']}")
+    return answer
 
 
 def _ask(service: str, command: dict) -> dict:
