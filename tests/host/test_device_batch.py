@@ -69,11 +69,11 @@ def test_a_batch_from_a_csv_with_a_report(desk, bench, monkeypatch):
     for number, word in enumerate(("good", "good", "MD5 of file")):
         assert word in next(line for line in done.stdout.splitlines() if line.startswith(f"cpe-{number}"))
     for number, cable in enumerate(bench[:2]):
-        image = littlefs.LittleFS(block_size=4096, block_count=VFS[1] // 4096, mount=False)
+        image = littlefs.LittleFS(block_size=4096, block_count=VFS[1] // 4096, prog_size=256, mount=False)
         image.context.buffer[:] = images[cable.port]
         image.mount()
         with image.open("/config.json") as file:
-            assert json.load(file)["tunnel"]["lab"]["server"] == f"{number}.example.net"
+            assert json.load(file)["tunnel"]["lab"]["server"] == [f"{number}.example.net"]
         with image.open("/secrets.json") as file:
             assert json.load(file)["tunnel"]["lab"]["tunnel_secret"] == f"secret{number}"
     bench[2].weak_sectors = 0

@@ -19,6 +19,9 @@ from .progress import Tell
 _ABOUT = ("name", "port", "volume", "board", "config")  # columns that are no keys of the configuration
 
 
+_WIDE = 200  # columns of a table that goes to a file
+
+
 class Row(NamedTuple):
     """One board of a batch."""
 
@@ -115,7 +118,7 @@ def run(rows: list[Row], jobs: int, teller: Callable[[str], Tell]) -> list[dict[
 
     def one(row: Row) -> dict[str, Any]:
         began = time.monotonic()
-        about = {"name": row.name, "port": row.job.port, "ok": True, "error": None}
+        about = {"name": row.name, "port": row.job.port, "board": row.job.board, "ok": True, "error": None}
         tell = teller(row.name)
         try:
             return {**about, **flash(row.job, tell)}
@@ -140,7 +143,8 @@ def table(done: list[dict[str, Any]]) -> None:
         made.add_column(name, overflow="fold")
     for each in done:
         where = each.get("port") or each.get("volume") or ""
-        result = "good" if each["ok"] else each["error"]
+        result = "good" if each["ok"] else each["error"].removeprefix(f"{where}: ")
         cells = (each["name"], where, each.get("mac", ""), each.get("board", ""), each["seconds"], result)
         made.add_row(*map(str, cells))
-    Console(soft_wrap=False).print(made)
+    console = Console()
+    console.print(made, width=None if console.is_terminal else _WIDE)

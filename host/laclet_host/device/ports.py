@@ -2,14 +2,16 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import serial
 
-from ..holders import busy
+from ..holders import busy, holders
 from ..ui import DEVICE_ABSENT, TIMEOUT, Trouble
 
 BAUD = 115200  # of a board's console; USB ports of boards do not care
+_LOOKS = 3  # at who holds a port
 SLICE = 0.05  # s; the longest that a read of a port blocks
 
 
@@ -85,10 +87,13 @@ def open_port(name: str, baud: int = BAUD) -> serial.SerialBase:
 
 
 def _held(port: str) -> bool:
-    """True when another program has it open: most do not lock it."""
-    from ..holders import holders
-
-    return bool(holders(port))
+    """True when another program has it open: most do not lock it. One look may catch a process that is just born of
+    another, and has not yet let go of what it inherits."""
+    for _ in range(_LOOKS):
+        if not holders(port):
+            return False
+        time.sleep(SLICE)
+    return True
 
 
 def _open(port: str, baud: int) -> serial.SerialBase:
