@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import socket
+import struct
 
 from .loop import READ, WRITE
 
@@ -195,6 +196,16 @@ class _Client:
                 del self._out[: self._sock.send(self._out)]
 
 
+def _listener_lives(sock):
+    """Whether the process that listens at the other end is alive: a program it has just begun may hold its socket."""
+    pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return not pid  # 0: it is in another namespace, where we cannot see it
+
+
 def _listening(path):
     """A socket listening at ``path``, for its owner only; one that a dead service has left is replaced."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -209,7 +220,9 @@ def _listening(path):
             except ConnectionRefusedError:
                 os.unlink(path)
             else:
-                raise OSError(errno.EADDRINUSE, "is running already")
+                if _listener_lives(probe):
+                    raise OSError(errno.EADDRINUSE, "is running already")
+                os.unlink(path)
         mask = os.umask(0o177)
         try:
             sock.bind(path)

@@ -91,6 +91,8 @@ class TunInterface:
             self.down()
             self._loop.unwatch(self._tun.fd)
             self._tun.close()
+            self._room = []  # a closed tunnel is remembered for a while, and its calls with it
+            self._buf = bytearray()
 
     def count(self):
         """Bring the counters of the session up to date."""

@@ -1,5 +1,6 @@
 """UDP sockets as carriers of datagrams, and names looked up without waiting for them."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -29,6 +30,7 @@ _IPV6_RECVERR = 25
 _PMTUDISC_DONT = 0
 _MSG_ERRQUEUE = 0x2000
 _UDP_ENCAP = 100
+_UDP_GRO = 104
 _UDP_ENCAP_ESPINUDP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err; errno is first
 
@@ -81,12 +83,18 @@ class UdpCarrier:
             return probe.getsockname()[0], self.local[1]
 
     def mover(self):
-        """The userspace plane of this socket, begun when first asked for; it has the socket from then on."""
+        """The userspace plane of this socket; it has the socket while it has sessions."""
         if self._mover is None:
             from .plane.mover import Mover
 
             self._mover = Mover(self._loop, self, self._endpoint)
         return self._mover
+
+    def take_back(self):
+        """The userspace plane has no session any more."""
+        with contextlib.suppress(OSError):  # an old kernel has none
+            self.sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 0)
+        self._loop.watch(self.sock.fileno(), self._on_ready)
 
     def all_drops(self):
         """What was neither sent nor handed on, by reason."""
@@ -114,6 +122,8 @@ class UdpCarrier:
         if self.sock.fileno() >= 0:
             self._loop.unwatch(self.sock.fileno())
             self.sock.close()
+            self._room = memoryview(b"")  # the largest thing here, given back at once
+            self._buf = bytearray()
 
     def _try(self, packet, addr):
         """Send; 0 or an error number."""

@@ -12,7 +12,6 @@ from .circuit import Circuit
 from .tun import limit_gso
 
 _BATCH = 64  # events taken before others get their turn
-_SIZE = 65535
 
 
 def mover_of(link):
@@ -35,18 +34,17 @@ def mover_of(link):
 class Mover:
     """Has the socket of ``carrier`` (a UdpCarrier), whose other datagrams go to ``endpoint``.
 
-    The plane's code is loaded in a thread of its own: until it is there packets go one by one.
+    The plane's code is loaded in a thread of its own: until it is there packets go one by one. It ends with its last
+    session, and begins again with the next.
     """
 
     def __init__(self, loop, carrier, endpoint):
         self._loop = loop
         self._carrier = carrier
         self._endpoint = endpoint
-        self._buf = frame_buffer(_SIZE)
         self._plane = None
-        self._closed = False
+        self._loading = False
         self._carried = {}  # Circuit -> Carried
-        threading.Thread(target=self._load, name="laclet-load", daemon=True).start()
 
     def carry(self, link, tun, settings, mss, interface):
         """Move the packets between ``link``'s session and ``tun`` from now on, or soon; returns a Carried."""
@@ -54,12 +52,19 @@ class Mover:
         self._carried[carried.circuit] = carried
         if self._plane is not None:
             self._begin(carried)
+        elif not self._loading:
+            self._loading = True
+            threading.Thread(target=self._load, name="laclet-load", daemon=True).start()
         return carried
 
     def forget(self, carried):
         """Its packets are no longer moved when this returns."""
         if self._carried.pop(carried.circuit, None) is not None and carried.begun:
             self._plane.remove(carried.circuit)
+            if not self._carried:
+                for _, data, addr in self._end():
+                    self._loop.from_thread(lambda now, data=data, addr=addr: self._hand_on(data, addr, now))
+                self._carrier.take_back()
 
     def number(self, buf, start, addr):
         """Give a numbered datagram of the core's its number."""
@@ -80,19 +85,27 @@ class Mover:
 
     def close(self):
         """The socket is being closed."""
-        self._closed = True
+        self._carried.clear()
         if self._plane is not None:
-            self._loop.unwatch(self._plane.fileno())
-            self._plane.stop()
+            self._end()
 
     # -- inside ---------------------------------------------------------------------------------------------
+
+    def _end(self):
+        plane, self._plane = self._plane, None
+        self._loop.unwatch(plane.fileno())
+        left = plane.stop()
+        for reason, count in plane.drops().items():
+            self._carrier.drops[reason] = self._carrier.drops.get(reason, 0) + count
+        return left
 
     def _load(self):
         importlib.import_module(".user", __package__)
         self._loop.from_thread(self._start)
 
     def _start(self, now):
-        if self._closed:
+        self._loading = False
+        if not self._carried:
             return
         from .user import UserPlane
 
@@ -109,7 +122,6 @@ class Mover:
 
     def _on_ready(self, events, now):
         """Datagrams that are not IP packets of a session in the plane, and sessions that have failed."""
-        buf = self._buf
         for _ in range(_BATCH):
             event = self._plane.next_event()
             if event is None:
@@ -120,11 +132,16 @@ class Mover:
                 if carried is not None:
                     carried.interface.lost(now)
                 continue
-            size = len(what)
-            buf[HEADROOM : HEADROOM + size] = what
-            self._endpoint.receive(buf, HEADROOM, HEADROOM + size, detail, now)
-            if self._closed:
+            self._hand_on(what, detail, now)
+            if self._plane is None:
                 return
+
+    def _hand_on(self, data, addr, now):
+        """A datagram for the core."""
+        size = len(data)
+        buf = frame_buffer(size)
+        buf[HEADROOM : HEADROOM + size] = data
+        self._endpoint.receive(buf, HEADROOM, HEADROOM + size, addr, now)
 
 
 class Carried:

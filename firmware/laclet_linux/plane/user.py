@@ -79,14 +79,20 @@ class UserPlane:
         self._thread.start()
 
     def stop(self):
-        """End the thread; the socket and the interfaces stay open. Not to be started again."""
+        """End the thread; the socket and the interfaces stay open. Not to be started again.
+
+        Returns the datagrams that nobody has taken yet, as events.
+        """
         self._running = False
         os.eventfd_write(self._wake, 1)
         if self._thread is not None:
             self._thread.join()
+            self._thread = None
+        self._inbound.end()
         self._poll.close()
         os.close(self._wake)
         os.close(self._bell)
+        return [*self._control, *self._frames]
 
     def add(self, circuit):
         """Let the packets of ``circuit`` go this way from now on."""
