@@ -15,7 +15,7 @@ from laclet.node.values import dotted
 from .configtext import changes, join, keep, split, write
 from .device.link import Link, Refused
 from .device.ports import DeviceError, WrongDevice
-from .repl import Prompt
+from .device.repl import Repl
 from .ui import CONFIG_INVALID, TIMEOUT, Trouble
 
 CHANGED = "(hidden, changed)"
@@ -36,7 +36,7 @@ def open_place(port: str, prompt: bool = False, discard: bool = False):
             return Console(Link(port), discard)
         except WrongDevice:
             pass
-    return Files(Prompt(port))
+    return Files(Repl(port))
 
 
 class Folder:
@@ -72,29 +72,28 @@ class Folder:
 
 
 class Files(Folder):
-    """The files of a board at MicroPython's prompt. A service that runs there is stopped for it."""
+    """The files of a board at MicroPython's prompt. A service that runs there is stopped for it; at the end the board
+    restarts."""
 
-    def __init__(self, prompt: Prompt):
-        self._prompt = prompt
-        self.name = prompt.name
-        self._restart = prompt.stopped  # a board that was working is to work again
+    def __init__(self, repl: Repl):
+        self._repl = repl
+        self.name = repl.port
 
     def write(self, tree: dict, tell, up: float = 0) -> None:
         if up:
             raise Trouble("--up needs the console of a board that works; leave it out")
         main, secrets = split(_kept(tree, self.read()))
-        said = self._prompt.run(_WRITE.format(main=json.dumps(main), secrets=json.dumps(secrets)))
-        if "saved" not in said:
-            raise Trouble(f"{self.name}: not saved, and the old configuration is kept: {said.strip()}")
-        self._restart = True
+        try:
+            self._repl.exec(_WRITE.format(main=json.dumps(main), secrets=json.dumps(secrets)))
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}; the old configuration is kept", trouble.code) from None
         tell("the board restarts with it")
 
     def close(self) -> None:
-        if self._restart:
-            self._prompt.reset()
+        self._repl.leave()
 
     def _pair(self) -> tuple[dict, dict]:
-        said = self._prompt.run(_READ).strip().splitlines()
+        said = self._repl.exec(_READ).strip().splitlines()
         try:
             main, secrets = json.loads(said[-1])
         except (ValueError, IndexError):
@@ -131,7 +130,6 @@ except ImportError:
     for path, content in (("/secrets.json", secrets), ("/config.json", main)):
         with open(path, "w") as file:
             json.dump(content, file)
-print("saved")
 """
 
 

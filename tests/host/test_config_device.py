@@ -254,7 +254,9 @@ def test_a_board_without_laclet(tmp_path):
         desk = Desk(tmp_path, board)
         ended(desk.config("push", desk.file))
         assert json.loads((tmp_path / "root" / "config.json").read_text()) == TREE
-        found = json.loads(desk.config("pull", "--json").stdout)
+        done = desk.config("pull", "--json")
+        assert ended(done) == ""
+        found = json.loads(done.stdout)
         assert found["tunnel"]["lns"]["tunnel_secret"] == "(hidden)"
 
 
