@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import struct
+import tempfile
 
 from .loop import READ, WRITE
 
@@ -24,9 +25,11 @@ def run_dir():
     given = os.environ.get("LACLET_RUN_DIR")
     if given:
         return given
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    if not hasattr(os, "geteuid"):  # Windows, whose folder for such things is one's own
+        return os.path.join(own or tempfile.gettempdir(), "laclet")
     if os.geteuid() == 0:
         return "/run/laclet"
-    own = os.environ.get("XDG_RUNTIME_DIR")
     return os.path.join(own, "laclet") if own else f"/tmp/laclet-{os.getuid()}"
 
 
@@ -51,6 +54,8 @@ def ask(name, command):
 
 def stream(name, command):
     """Send one command to the service ``name``; its answer, and then whatever it says. Raises OSError without one."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "services run on Linux only")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_PATIENCE)
         sock.connect(socket_path(name))
