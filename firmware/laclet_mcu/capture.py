@@ -89,10 +89,12 @@ class Capture:
 
     def _look_at(self, name, call):
         if not hasattr(call, "line"):
-            if call.link.joined is not None:
+            if call.link.joined is not None and not isinstance(call.link.joined, _Tap):
                 self._tap(name, call.link, call.session)
             return
         line = call.line
+        if line in self._lines:  # it has stayed through a change of the configuration
+            return
 
         # A line is released after every change of its join.
         def release(now):
@@ -107,6 +109,8 @@ class Capture:
 
     def _joined(self, port, session, config):
         """A call of this board itself, or one to our LNS, has just been joined."""
+        if isinstance(port.joined, _Tap):  # it has stayed through a change of the configuration
+            return None
         owner = port.owner
         name = getattr(owner, "name", None) or getattr(owner, "component", "?")
         return self._tap(name, port, session) if self._wants(name) else None

@@ -12,6 +12,7 @@ from laclet.node.node import Node
 from laclet.port import frame_buffer
 from micropython import const
 
+from . import forget
 from .udp import Udp, address
 
 _PPP_IS_SAFE = ("rp2", "pyboard", "mimxrt")  # values of sys.platform
@@ -87,12 +88,39 @@ class Shell:
         self.close()
 
     def renew(self, config):
-        """End what runs, and serve another configuration; from a timer, not while input is taken."""
+        """Serve another configuration; from a timer, not while input is taken.
+
+        What has not changed does not notice, unless uplinks have changed, or memory does not suffice for that.
+        """
+        if self._reload(config):
+            return
         self.end()
         self._make(config)
         if self.keeper is not None:
             self.keeper.watch()
         self.start()
+
+    def _reload(self, config):
+        """Have the node take what has changed; False when all has to be made anew."""
+        node = self.node
+        if config["uplink"] != node.config["uplink"]:
+            return False
+        try:
+            changes, fault = node.reload(config, self.now())
+        except MemoryError:
+            self.log("warning", "node", "no memory for a change in flight: all is made anew")
+            return False
+        finally:
+            forget("laclet.node", "reload")
+        self._level = _LEVELS.index(config["log"]["level"])
+        for text in changes:
+            self.log("info", "config", text)
+        if fault is not None:
+            node.fault("lns", fault)
+        # A wire that was closed has no device, and waits for none.
+        self._wires = [each for each in self._wires if each.stream is not None or each.poll_at() is not None]
+        self.flush()
+        return True
 
     def start(self):
         """Begin to listen and to dial."""
@@ -221,6 +249,14 @@ class Shell:
         from .datagrams import Datagrams
 
         return Datagrams(self, handler)
+
+    def open_circuit(self, endpoint, circuit, listen, events):
+        """A carrier of X.25; for frame relay the node opens a line."""
+        if circuit[0] != "xot" or listen:
+            raise OSError("not on a board")
+        from .xot import XotCarrier
+
+        return XotCarrier(self, endpoint, circuit, events)
 
     def open_line(self, options, target, line):
         """A wire."""

@@ -45,7 +45,7 @@ def test_a_day_of_troubles_on_a_heap_of_128k(tmp_path):
     largest = [int(each[1]) * BLOCK for each in USED.findall(done.stdout)]
     assert len(used) == 24
     print(
-        f"used {used[0]} after 1 hour, {used[-1]} after 24; largest free block {min(largest)} to {max(largest)} bytes"
+        f"used after 1 hour {used[0]}, after 24 {used[-1]}; largest free block {min(largest)} to {max(largest)} bytes"
     )
     assert max(used[12:]) <= max(used[:12]) + 10 * BLOCK, f"the heap grows: {used}"
     assert min(largest) >= 4096, f"the heap is torn: {largest}"
