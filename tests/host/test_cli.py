@@ -128,6 +128,12 @@ def test_mistakes_take_one_line(run, words, code, said):
     assert "hunter2" not in done.stderr
 
 
+def test_reload_as_json(run):
+    done = run("reload", "none", "--json")
+    answer = {"none": {"ok": False, "error": "no such service is running"}}
+    assert (done.returncode, json.loads(done.stdout), done.stderr) == (1, answer, "")
+
+
 def test_status_without_services_as_json(run):
     assert (run("status", "--json").stdout, run("status", "--json").returncode) == ("{}\n", 0)
 

@@ -109,7 +109,8 @@ def down(service: str, tunnel: str | None) -> None:
 
 @click.command()
 @click.argument("name", required=False, shell_complete=services)
-def reload(name: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: name to what has changed.")
+def reload(name: str | None, as_json: bool) -> None:
     """Let running services, or the one called NAME, read their files again.
 
     What has changed is made anew, all else goes on. A file that is wrong changes nothing.
@@ -119,18 +120,21 @@ def reload(name: str | None) -> None:
     names = [name] if name else running()
     if not names:
         fail("no service is running")
-    failed = False
+    answers = {}
     for each in names:
         try:
-            answer = _ask(each, {"do": "reload"})
+            answers[each] = _ask(each, {"do": "reload"})
         except OSError as error:
-            answer = {"ok": False, "error": absent(error)}
-        for line in answer.get("changes", ()) or (["nothing has changed"] if answer["ok"] else ()):
-            click.echo(f"{each}: {line}")
-        if not answer["ok"]:
-            failed = True
-            click.echo(f"laclet: {each}: {answer['error']}", err=True)
-    sys.exit(FAILURE if failed else 0)
+            answers[each] = {"ok": False, "error": absent(error)}
+    if as_json:
+        print_json(answers)
+    else:
+        for each, answer in answers.items():
+            for line in answer.get("changes", ()) or (["nothing has changed"] if answer["ok"] else ()):
+                click.echo(f"{each}: {line}")
+            if not answer["ok"]:
+                click.echo(f"laclet: {each}: {answer['error']}", err=True)
+    sys.exit(0 if all(answer["ok"] for answer in answers.values()) else FAILURE)
 
 
 @click.command()
