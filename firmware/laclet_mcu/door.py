@@ -123,6 +123,7 @@ class Door:
         if config is None:
             import machine
 
+            self._unload()
             self._shell.end()
             self.desk.journal.flush()
             machine.reset()

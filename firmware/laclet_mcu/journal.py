@@ -1,5 +1,6 @@
 """The last lines of the log, and the last crash: kept in memory, and in a file that survives a restart."""
 
+import gc
 import io
 import os
 import sys
@@ -56,14 +57,17 @@ class Journal:
         if now is not None and not ticks.due(self._due, now):
             return
         self._due = None
-        write(PATH, "\n".join(self.lines))
+        write(PATH, self.lines)
 
     def crashed(self, error):
-        """Keep the traceback of an exception, and the lines."""
-        text = io.StringIO()
-        sys.print_exception(error, text)
-        at = time.localtime()
-        write(CRASH, "%d-%02d-%02d %02d:%02d:%02d\n" % at[:6] + text.getvalue().strip()[-_CRASH_MAX:])
+        """Keep the traceback of an exception, and the lines; as far as there is memory."""
+        try:
+            text = io.StringIO()
+            sys.print_exception(error, text)
+            lines = text.getvalue()[-_CRASH_MAX:].strip().split("\n")
+        except MemoryError:
+            lines = [repr(error)]
+        write(CRASH, ["%d-%02d-%02d %02d:%02d:%02d" % time.localtime()[:6]] + lines)
         self.flush()
 
 
@@ -71,17 +75,20 @@ def read(path):
     """The text of a file; "" without one."""
     try:
         with open(path) as file:
-            return file.read()
+            return file.read().strip()
     except (OSError, ValueError):
         return ""
 
 
-def write(path, text):
-    """Write it, if the file system takes it: LittleFS keeps the old content until the new is complete."""
+def write(path, lines):
+    """Write them, if file system and memory allow: LittleFS keeps the old content until the new is complete."""
+    gc.collect()
     try:
         with open(path, "w") as file:
-            file.write(text)
-    except OSError:
+            for line in lines:
+                file.write(line)
+                file.write("\n")
+    except (OSError, MemoryError):
         pass
 
 

@@ -142,6 +142,7 @@ def start(path="/config.json", watchdog=0, good=_GOOD):
         raise
     except Exception as error:
         sys.print_exception(error)
+        served.node = served.keeper = keeper = None  # the record needs memory
         journal.crashed(error)
     print("restarting in %d s; Ctrl-C for the prompt" % (_REST // 1000))
     time.sleep_ms(_REST)

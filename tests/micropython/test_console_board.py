@@ -91,6 +91,10 @@ class Desk:
     def open(self):
         """Press Enter until the console is there."""
         self.expect(b"Enter for the console\r\n")
+        return self.open_again()
+
+    def open_again(self):
+        """Open the console of a board that runs already."""
         self.write(b"\r")
         return self.expect(b"laclet> ")
 

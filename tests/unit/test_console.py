@@ -20,6 +20,7 @@ class Host:
         self.tree = tree
         self.secrets = secrets
         self.before = before
+        self.secret = None
         self.console = Console(self)
 
     def write(self, text):
@@ -42,6 +43,14 @@ class Host:
     def act(self, word, arguments, now):
         self.acts.append((word, arguments))
         return ["done"]
+
+    def password(self):
+        return self.secret
+
+    def capture(self, words, tools):
+        if words == ["stop"]:
+            return {"frames": 2, "lost": 0}
+        return {"calls": words, "time": None, "tools": tools}
 
     def status(self):
         return {"tunnels": {"isp": {"state": "up"}}}
@@ -279,3 +288,30 @@ def test_another_console_goes_on_where_one_was_unloaded():
     assert other.execute("compare", 0) == ['+ hostname = "box"']
     other.on_timer(121_000)
     assert host.applied[-1]["call"]["isp"]["mtu"] == 1450
+
+
+def test_a_password_is_asked_and_wrong_ones_make_deaf():
+    host = Host()
+    host.secret = "se?am"
+    host.console = Console(host, None, False)
+    host.console.start()
+    assert host.said == "password: "
+    assert host.type("x\r") == "\nwrong, or too soon\npassword: "
+    assert host.type("se?am\r", 999) == "\nwrong, or too soon\npassword: ", "right, and too soon"
+    assert "log in" in host.type('{"do": "show config"}\n', 1000) and not host.acts
+    assert host.type("se?am\r", 2998).endswith("too soon\npassword: ")
+    assert host.type("se?am\r", 6999).startswith("\nlaclet console")
+    assert host.type("show log\r").endswith("one line\nlaclet> ")
+    assert Console(host, host.console.state(), True)._locked is False
+
+
+def test_tools_log_in_and_leave():
+    host = Host()
+    host.secret = "sesam"
+    host.console = Console(host, None, False)
+    assert '"ok": true' in host.type('{"do": "login", "value": "sesam"}\n')
+    assert '"tools": true' in host.type('{"do": "capture isp"}\n')
+    host.act = lambda word, arguments, now: None
+    assert host.type("exit\r") == "exit\n", "no prompt any more"
+    assert '"out": []' in host.type('{"do": "exit"}\n')
+    assert Console(Host())._locked is False
