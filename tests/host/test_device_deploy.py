@@ -9,12 +9,16 @@ import pytest
 import serial
 from deskboard import flash_files, flash_image, needs_micropython
 from flashdesk import laclet
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from laclet_host.board import mpy
 from laclet_host.board.known import announced
 from laclet_host.board.virtual import VirtualBoard
 from laclet_host.device import files, repl
+from laclet_host.device.deploy import architecture, deploy
 from laclet_host.device.link import Link
+from laclet_host.device.ports import Absent, address
 from laclet_host.device.update import update
 from laclet_host.ui import DEVICE_ABSENT, FAILURE, TIMEOUT
 
@@ -235,6 +239,43 @@ def test_devices_of_every_state(desk, device):
     assert "write a filter as vid=, pid=, name=, serial=" in laclet("devices", "-f", "colour=red", code=2).stderr
 
 
+def test_unplugged_in_the_middle_of_a_deploy(bare):
+    def tell(doing, percent):
+        if doing.startswith("writing"):
+            bare.stop()
+
+    with pytest.raises(Absent, match="has gone in the middle; plug it in again"), repl.Repl(bare.port) as prompt:
+        deploy(prompt, tell)
+
+
+def test_the_wrong_board_is_not_deployed_to(bare):
+    done = laclet("deploy", "--port", bare.port, "--board", "RPI_PICO_W", code=DEVICE_ABSENT)
+    assert "(x64), not a Pico W; name the right board" in done.stderr
+
+
+def test_usb_ports_are_told_by_what_they_are(monkeypatch):
+    def usb(device, vid, pid, **more):
+        info = ListPortInfo(device)
+        for name, value in {"vid": vid, "pid": pid, "serial_number": None, "location": None, **more}.items():
+            setattr(info, name, value)
+        return info
+
+    pico = usb("/dev/ttyNONE0", 0x2E8A, 5, serial_number="E661", product="Board in FS mode", location="1-1")
+    modem = usb("/dev/ttyNONE1", 0x1199, 0x9071, product="Modem", location="1-2")
+    builtin = usb("/dev/ttyS0", None, None)
+    monkeypatch.setattr(list_ports, "comports", lambda: [pico, modem, builtin])
+    found = {each["port"]: each for each in json.loads(laclet("devices", "--json").stdout)}
+    assert found["/dev/ttyNONE0"]["id"] == "usb:2e8a:0005:E661" and found["/dev/ttyNONE0"]["state"] == "gone"
+    assert "RPI_PICO_W" in found["/dev/ttyNONE0"]["boards"] and "/dev/ttyS0" not in found
+    assert found["/dev/ttyNONE1"]["id"] == "usb:1199:9071:1-2" and "not asked" in found["/dev/ttyNONE1"]["detail"]
+    for text, ports in (("vid=0x2E8A", 1), ("vid=2e8a,vid=1199", 2), ("vid=1199,serial=E661", 0), ("pid=9071", 1)):
+        given = laclet("devices", "-f", text, "--json", "--no-ask")
+        assert len(json.loads(given.stdout)) == ports, text
+    assert address("id:E661") == address("usb:2e8a:0005:E661") == "/dev/ttyNONE0"
+    assert address("usb:1199:9071:1-2") == "/dev/ttyNONE1"
+    assert "vid is a hexadecimal number" in laclet("devices", "-f", "vid=pico", code=2).stderr
+
+
 def test_the_prompt_that_does_not_come(desk):
     with VirtualBoard(root=desk) as board, serial.Serial(board.port):
         board.kill()
@@ -248,8 +289,6 @@ def test_the_prompt_that_does_not_come(desk):
 
 
 def test_an_old_micropython_is_refused():
-    from laclet_host.device.deploy import architecture
-
     about = {"micropython": "1.19.1", "mpy": 6, "machine": "x"}
     with pytest.raises(repl.Trouble, match=r"MicroPython 1\.19\.1 cannot run laclet"):
         architecture(about, "x")

@@ -5,11 +5,15 @@ import json
 import os
 from pathlib import Path
 
-from laclet_linux.control import run_dir
+
+def _folder():
+    from laclet_linux.control import run_dir
+
+    return Path(run_dir())
 
 
 def _path(name):
-    return Path(run_dir()) / f"{name}.board"
+    return _folder() / f"{name}.board"
 
 
 @contextlib.contextmanager
@@ -31,7 +35,9 @@ def announced(name, board):
 def known():
     """``{name: {"port", "uarts", "pid"}}`` of all that run; what a killed one has left is not among them."""
     found = {}
-    for path in sorted(Path(run_dir()).glob("*.board")):
+    if os.name != "posix":  # there are none
+        return found
+    for path in sorted(_folder().glob("*.board")):
         try:
             about = json.loads(path.read_text())
             os.kill(about["pid"], 0)

@@ -8,6 +8,7 @@ from ..board import mpy
 from ..board.slots import MANIFEST, SELECTOR
 from ..ui import Trouble
 from . import files
+from .ports import WrongDevice
 from .progress import Tell
 from .repl import Repl
 
@@ -29,6 +30,10 @@ def deploy(
     tell("looking at the board", None)
     about = repl.about()
     arch = architecture(about, repl.port)
+    if board is not None and board["arch"] != arch:
+        raise WrongDevice(
+            f"{repl.port}: is a {about['machine']} ({arch}), not a {board['product']}; name the right board"
+        )
     have = repl.digests()
     slot = _slot(repl)
     inside = f"/{slot}/"

@@ -1,6 +1,5 @@
 """The devices of this machine: ports by USB and virtual boards, narrowed by filters, and what answers there."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from ..board import catalogue
+from ..board.known import known
 from .link import Link, Refused
 from .ports import Busy, DeviceError, Mute, WrongDevice
 from .repl import Repl
@@ -43,11 +43,8 @@ def ports() -> list[Port]:
                 each.device, f"usb:{each.vid:04x}:{each.pid:04x}:{place}", name, each.vid, each.pid, each.serial_number
             )
         )
-    if os.name == "posix":
-        from ..board.known import known
-
-        for name, about in known().items():
-            found.append(Port(about["port"], f"virtual:{name}", name, None, None, None))
+    for name, about in known().items():
+        found.append(Port(about["port"], f"virtual:{name}", name, None, None, None))
     return sorted(found)
 
 
@@ -104,6 +101,8 @@ def ask(port: Port) -> dict[str, Any]:
     ``state`` is working, prompt, busy, silent, other or gone.
     """
     about = plain(port)
+    if port.vid is not None and not about["boards"]:  # a modem, a receiver: not to be typed at
+        return {**about, "state": "other", "detail": "no board that is known has this VID and PID; not asked"}
     try:
         with Link(port.port, patience=_PATIENCE) as link:
             status = link.get("show status")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import serial
 
+from ..board.known import known
 from ..holders import busy, holders
 from ..ui import DEVICE_ABSENT, TIMEOUT, Trouble
 
@@ -56,16 +57,14 @@ def address(name: str) -> str:
                 return port.device
         raise Absent(f"no USB device has the serial number {wanted}; laclet devices lists what there is")
     name = name.removeprefix("virtual:")
-    if os.name == "posix":
-        from ..board.known import known
-
-        board = known().get(name)
-        if board is not None:
-            return board["port"]
-        if "/" not in name:
-            raise Absent(f"no virtual board called {name} is running, and no such port is there; see laclet devices")
-        raise Absent(f"{name}: there is no such port; is it plugged in? laclet devices lists what there is")
-    return name  # COM3 is no path
+    board = known().get(name)
+    if board is not None:
+        return board["port"]
+    if os.name != "posix":  # COM3 is no path
+        return name
+    if "/" not in name:
+        raise Absent(f"no virtual board called {name} is running, and no such port is there; see laclet devices")
+    raise Absent(f"{name}: there is no such port; is it plugged in? laclet devices lists what there is")
 
 
 def is_local(port: str) -> bool:
