@@ -25,9 +25,9 @@ def test_numbers_stand_where_names_stood():
     assert "CHANGING = CHANGING * 2" in out["pkg/numbers.py"]
 
 
-def test_definitions_stay_for_tests():
-    out = fold(SOURCES, keep=True)
-    assert "ONE = 1" in out["pkg/numbers.py"] and "MASK = 18" in out["pkg/numbers.py"]
+def test_tests_are_folded_along_and_keep_what_is_theirs():
+    tests = {"unit/test_numbers.py": "from pkg.numbers import MASK\nOWN = 7\nassert MASK == OWN + 11\n"}
+    assert fold(SOURCES, tests)["unit/test_numbers.py"] == "pass\nOWN = 7\nassert 18 == OWN + 11\n"
 
 
 def test_the_folded_modules_behave_alike():
@@ -44,7 +44,6 @@ def test_a_module_that_nothing_is_used_of_any_more_is_not_imported():
     assert "from . import numbers" not in out["pkg/user.py"]
     used = {**SOURCES, "pkg/user.py": SOURCES["pkg/user.py"] + "numbers.double()\n"}
     assert "from . import numbers" in fold(used)["pkg/user.py"]
-    assert "from . import numbers" in fold(SOURCES, keep=True)["pkg/user.py"]
 
 
 def test_tables_of_bytes_are_computed_beforehand():

@@ -1,5 +1,7 @@
 """Run core test files: ``micropython -X heapsize=128K run.py FILE…``; exits 1 on a failure, or when no test ran.
 
+``FILE::TEST`` runs one test.
+
 The packages come from a ROM image when the suite runs this, and from the sources of this checkout otherwise.
 """
 
@@ -16,13 +18,14 @@ def split(path):
 
 def run_file(path):
     """Run every ``test_*`` function of one file in the order of their names; returns (passed, failed)."""
+    path, _, only = path.partition("::")
     folder, name = split(path)
     sys.path.insert(0, folder)
     module = __import__(name)
     passed = failed = 0
     for test in sorted(dir(module)):
         function = getattr(module, test)
-        if not test.startswith("test_") or not callable(function):
+        if not test.startswith("test_") or not callable(function) or only not in ("", test):
             continue
         gc.collect()
         started = time.ticks_ms()

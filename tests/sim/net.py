@@ -28,7 +28,10 @@ class Random:
 
     def bytes(self, n):
         """n bytes: the ``random`` that machines are handed."""
-        return bytes([self.next() >> 11 & 0xFF for _ in range(n)])
+        out = bytearray(n)
+        for i in range(n):
+            out[i] = self.next() >> 11 & 0xFF
+        return bytes(out)
 
 
 class World:

@@ -1,8 +1,9 @@
 """A shell on the virtual clock: what a node asks for, made of the simulated network. Runs on MicroPython too."""
 
+import sys
+
 from laclet.fault import DNS, Fault
 from laclet.ip.host import Host
-from laclet.node.config import check
 from laclet.node.node import Node
 from sim.wire import Wire
 
@@ -90,10 +91,24 @@ class Interface(Host):
         return len([1 for event in self.events if event[0] == "pong"])
 
 
-def make(world, network, host, tree, names=None):
-    """A started node from a configuration tree; returns (node, shell)."""
-    config, problems = check(tree)
-    assert not problems, problems
+def checked(*trees):
+    """The configurations of trees. On MicroPython what has checked them is forgotten, as boards do: it is large."""
+    from laclet.node.config import check
+
+    configs = []
+    for tree in trees:
+        config, problems = check(tree)
+        assert not problems, problems
+        configs.append(config)
+    if sys.implementation.name == "micropython":
+        from laclet_mcu import forget
+
+        forget("laclet.node", "config", "schema", "values")
+    return configs
+
+
+def make(world, network, host, config, names=None):
+    """A started node of a checked configuration; returns (node, shell)."""
     shell = SimShell(world, network, host, names)
     node = Node(config, shell)
     world.add(node, node.settle)

@@ -1,7 +1,7 @@
 """LAC client and LNS as nodes: bring-up, faults, redial, all on a virtual clock."""
 
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 
 LNS = {
     "hostname": "lns",
@@ -37,9 +37,9 @@ class Pair:
     def __init__(self, lns_tree=None, client_tree=None, seed=1, **link):
         self.world = World(seed)
         self.net = Network(self.world, **link)
-        self.net.trace = []
-        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
-        self.node, self.shell = make(self.world, self.net, "cpe", client_tree or client())
+        server, caller = checked(lns_tree or lns(), client_tree or client())
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", server)
+        self.node, self.shell = make(self.world, self.net, "cpe", caller)
         self.call = self.node.calls["net"]
         self.dialer = self.node.dialers["isp"]
 
@@ -61,9 +61,13 @@ def test_up_with_chap_in_six_and_a_half_round_trips():
 def test_pap_and_chap_with_and_without_secret():
     for auth in ("pap", "chap"):
         for secret in (None, "tunnelsecret"):
-            change = {"tunnel_secret": secret} if secret else {}
-            p = Pair(lns(auth=[auth], **change), client(tunnel=change))
-            assert p.run(5000, p.up), (auth, secret)
+            comes_up(auth, secret)
+
+
+def comes_up(auth, secret):
+    change = {"tunnel_secret": secret} if secret else {}
+    p = Pair(lns(auth=[auth], **change), client(tunnel=change))
+    assert p.run(5000, p.up), (auth, secret)
 
 
 def test_wrong_password_names_the_layer_and_tries_again():

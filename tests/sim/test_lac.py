@@ -1,11 +1,12 @@
 """LAC role as a node: a PPP host on a wire, tunnelled to an LNS, on a virtual clock."""
+# heap: 256K
 
 from laclet.ip.host import Host
 from laclet.line.serial import SerialLine
 from laclet.port import join
 from laclet.ppp.link import PppLink
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import lns
 
 LAC = {
@@ -51,9 +52,10 @@ class Desk:
     def __init__(self, seed=1, lns_tree=None, call=None, **link):
         self.world = World(seed)
         self.net = Network(self.world, **link)
-        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
         tree = dict(LAC, call={"meter": dict(LAC["call"]["meter"], **(call or {}))})
-        self.node, self.shell = make(self.world, self.net, "lac", tree)
+        server, lac = checked(lns_tree or lns(), tree)
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", server)
+        self.node, self.shell = make(self.world, self.net, "lac", lac)
         self.call = self.node.calls["meter"]
         self.wire = self.shell.wires[0]
         self.host = PppHost(self.world, self.wire)

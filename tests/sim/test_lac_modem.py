@@ -4,7 +4,7 @@
 from laclet.port import HEADROOM
 from laclet_host.desk.modem import AtModem
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import lns
 from sim.test_lac import LAC, PppHost
 
@@ -15,11 +15,11 @@ class ModemDesk:
     def __init__(self, modem="answer", line=None, lns_tree=None, **link):
         self.world = World(1)
         self.net = Network(self.world, **link)
-        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree or lns())
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", *checked(lns_tree or lns()))
         tree = {**LAC, "line": {"meter": {"device": "uart1", "modem": modem, **(line or {})}}}
         if modem == "dial":
             tree["line"]["meter"]["number"] = "*99#"
-        self.node, self.shell = make(self.world, self.net, "lac", tree)
+        self.node, self.shell = make(self.world, self.net, "lac", *checked(tree))
         self.call = self.node.calls["meter"]
         self.wire = self.shell.wires[0]
         self.modem = AtModem()

@@ -1,7 +1,8 @@
 """Bring-up over bad paths: loss 0 to 30 %, repetition, reordering, delay; then data, then an orderly end."""
+# heap: 256K
 
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import client, lns
 
 # (loss, repeat, reorder) in percent, one-way delay in ms
@@ -24,8 +25,9 @@ def scenario(seed, path, auth, secret):
     change = {"tunnel_secret": "s3cret"} if secret else {}
     world = World(seed)
     network = Network(world, delay=delay, loss=loss, repeat=repeat, reorder=reorder)
-    server, server_shell = make(world, network, "lns", lns(auth=[auth], **change))
-    node, shell = make(world, network, "cpe", client(tunnel=change))
+    configs = checked(lns(auth=[auth], **change), client(tunnel=change))
+    server, server_shell = make(world, network, "lns", configs[0])
+    node, shell = make(world, network, "cpe", configs[1])
     call = node.calls["net"]
 
     def up():

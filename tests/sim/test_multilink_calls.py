@@ -1,8 +1,8 @@
 """One bundle over two tunnels with paths of their own: delays, losses, a path that dies and comes back."""
-# heap: 384K
+# heap: 320K
 
 from sim.net import Link, Network, Random, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import client, lns
 
 
@@ -16,15 +16,15 @@ class Desk:
         self.two = self.net.paths[1702] = Link(self.world, **(two or {}))
         more = {"multilink": True}
         more.update(lns_more)
-        tree = lns(listen=["0.0.0.0:1701", "0.0.0.0:1702"], **more)
-        self.lns, self.lns_shell = make(self.world, self.net, "lns", tree)
         tree = client(call={"multilink": True, "tunnels": ["one", "two"], "lcp_echo_interval": echo})
         del tree["call"]["net"]["tunnel"]
         tree["tunnel"] = {
             "one": {"server": "lns:1701", "hello_interval": 5, "redial_timeout": 5},
             "two": {"server": "lns:1702", "hello_interval": 5, "redial_timeout": 5},
         }
-        self.node, self.shell = make(self.world, self.net, "cpe", tree)
+        server, caller = checked(lns(listen=["0.0.0.0:1701", "0.0.0.0:1702"], **more), tree)
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", server)
+        self.node, self.shell = make(self.world, self.net, "cpe", caller)
         self.call = self.node.calls["net"]
         self.interface = self.shell.interfaces[0]
 

@@ -8,6 +8,7 @@ STRONG = {"auth": ["mschap-v2"], "mppe": "require", "ipv6": True}
 
 def test_encrypted_with_both_families():
     p = Pair(lns(**STRONG), client(call=STRONG))
+    p.net.trace = []
     assert p.run(5000, p.up)
     p.run(2000)
     ours, theirs = p.shell.interfaces[0], p.lns_shell.interfaces[0]

@@ -1,9 +1,9 @@
 """Proxy LCP and authentication (RFC 2661 §4.4.5): round trips of every way to IP, clients and hosts behind a LAC."""
-# heap: 320K
+# heap: 288K
 
 from laclet.ppp import proxy
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import Pair, client, lns
 from sim.test_lac import LAC, Desk, PppHost
 
@@ -53,14 +53,17 @@ def silent(node):
 
 
 def test_falling_back_costs_one_round_trip_with_an_lns_that_waits():
-    trips = []
-    for wanted in (False, True):
-        p = Pair(lns(), client(call={"proxy": wanted}), delay=DELAY)
-        silent(p.lns)
-        assert p.run(20_000, lambda p=p: p.call.settings is not None)
-        trips.append((p.world.elapsed - DNS) / (2 * DELAY))
-        assert p.shell.said("lcp: ") == 0
+    trips = [with_a_silent_lns(wanted) for wanted in (False, True)]
     assert trips[1] <= trips[0] + 1 + (proxy.GRACE + ACK) / (2 * DELAY), trips
+
+
+def with_a_silent_lns(wanted):
+    """Round trips until IP is up."""
+    p = Pair(lns(), client(call={"proxy": wanted}), delay=DELAY)
+    silent(p.lns)
+    assert p.run(20_000, lambda: p.call.settings is not None)
+    assert p.shell.said("lcp: ") == 0
+    return (p.world.elapsed - DNS) / (2 * DELAY)
 
 
 def test_a_wrong_password_is_told_and_the_next_try_negotiates():
@@ -76,8 +79,12 @@ def test_what_cannot_be_proxied_is_negotiated():
 
 def test_loss_and_repetition():
     for seed in range(4):
-        p = Pair(lns(proxy="accept"), client(call={"proxy": True}), seed, delay=30, loss=20, repeat=20, reorder=20)
-        assert p.run(600_000, p.up), seed
+        comes_up(seed)
+
+
+def comes_up(seed):
+    p = Pair(lns(proxy="accept"), client(call={"proxy": True}), seed, delay=30, loss=20, repeat=20, reorder=20)
+    assert p.run(600_000, p.up), seed
 
 
 class ProxyDesk(Desk):
@@ -86,9 +93,10 @@ class ProxyDesk(Desk):
     def __init__(self, lns_tree, password=b"secret", **link):
         self.world = World(1)
         self.net = Network(self.world, **link)
-        self.lns, self.lns_shell = make(self.world, self.net, "lns", lns_tree)
         tree = dict(LAC, call={"meter": dict(LAC["call"]["meter"], proxy=True)})
-        self.node, self.shell = make(self.world, self.net, "lac", tree)
+        server, lac = checked(lns_tree, tree)
+        self.lns, self.lns_shell = make(self.world, self.net, "lns", server)
+        self.node, self.shell = make(self.world, self.net, "lac", lac)
         self.call = self.node.calls["meter"]
         self.wire = self.shell.wires[0]
         self.host = PppHost(self.world, self.wire, password)

@@ -1,21 +1,22 @@
 """A tunnel switch in the middle: LAC client, switch, LNS, each a node."""
 
 from sim.net import Network, World
-from sim.shell import make
+from sim.shell import checked, make
 from sim.test_client import client, lns
 
 
 def chain():
     world = World(3)
     network = Network(world, delay=10)
-    server, _ = make(world, network, "far", lns())
     tree = {
         "hostname": "middle",
         "tunnel": {"onward": {"server": "far"}},
         "lns": {"listen": ["0.0.0.0:1701"], "forward": "onward"},
     }
-    middle, shell = make(world, network, "middle", tree)
-    node, near = make(world, network, "cpe", client(tunnel={"server": "middle"}))
+    configs = checked(lns(), tree, client(tunnel={"server": "middle"}))
+    server, _ = make(world, network, "far", configs[0])
+    middle, shell = make(world, network, "middle", configs[1])
+    node, near = make(world, network, "cpe", configs[2])
     return world, server, middle, shell, node, near
 
 

@@ -1,5 +1,7 @@
 """An L2TP endpoint: one carrier of datagrams (a UDP socket, say), and all tunnels over it, to however many peers."""
 
+import sys
+
 from ..fault import TUNNEL, Fault
 from ..port import HEADROOM, frame_buffer
 from ..timers import Timers
@@ -8,8 +10,9 @@ from ..wire.l2tp import SCCRQ, VERSION, L, O, S, T, check_control, put_control, 
 from .tables import WAIT_CTL_REPLY
 from .tunnel import Tunnel
 
-# Tunnels that peers have asked for and not yet completed: what a flood of forged SCCRQs can cost us.
-MAX_HALF_OPEN = 64
+# Tunnels that peers have asked for and not yet completed: what a flood of forged SCCRQs can cost us. Each takes 0.7 kB
+# of a board.
+MAX_HALF_OPEN = 16 if sys.implementation.name == "micropython" else 64
 # All tunnels of an endpoint.
 MAX_TUNNELS = 8192
 # Room for our own control messages; the RFC's fit by far, unless proxy AVPs are long.

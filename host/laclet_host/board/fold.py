@@ -156,20 +156,19 @@ def _find_constants(modules):
     return known
 
 
-def fold(sources, keep=False):
-    """``sources`` {path: text} of all modules of a build, folded; ``keep``: definitions stay, for who imports them
-    from elsewhere (tests)."""
+def fold(sources, tests=None):
+    """``sources`` {path: text} of all modules of a build, folded; and ``tests`` that use them, whose own stays."""
     modules = {path: _Module(path, text) for path, text in sources.items()}
     known = _find_constants(modules)
+    for module in modules.values():
+        _precompute(module)
+        module.tree.body = [node for node in module.tree.body if not _is_folded(node, module, known)]
+    modules.update((path, _Module(path, text)) for path, text in (tests or {}).items())
     out = {}
     for path, module in modules.items():
-        _precompute(module)
-        if not keep:
-            module.tree.body = [node for node in module.tree.body if not _is_folded(node, module, known)]
         before = _loaded(module.tree)
         tree = ast.fix_missing_locations(_Fold(module, known).visit(module.tree))
-        if not keep:
-            _drop_imports(tree, module, before - _loaded(tree), known)
+        _drop_imports(tree, module, before - _loaded(tree), known)
         out[path] = ast.unparse(tree) + "\n"
     return out
 

@@ -1,5 +1,6 @@
 """The packages of a board compiled to .mpy: one tree per architecture, because viper code is machine code."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -82,10 +83,11 @@ def compile_file(source, target, name, arch="x64", optimise=OPTIMISE):
         raise CompileError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
+def build(target, arch="x64", optimise=OPTIMISE, root=None, tests=None):
     """Compile the packages into the folder ``target``, made anew; returns {relative .mpy path: bytes}.
 
-    Integer constants are folded across modules first; ``keep``: they can still be imported, as tests do.
+    Integer constants are folded across modules first. ``tests`` {path: text} are compiled along, with their asserts;
+    one that does not compile is left out.
     """
     root = source_root() if root is None else Path(root)
     target = Path(target)
@@ -94,7 +96,7 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
     paths = sources(root)
     outputs = {path: target / path.with_suffix(".mpy") for path in paths}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        folded = fold.fold(_named({path.as_posix(): (root / path).read_text("utf-8") for path in paths}), keep)
+        folded = fold.fold(_named({path.as_posix(): (root / path).read_text("utf-8") for path in paths}), tests)
         for path in paths:
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / path).write_text(folded[path.as_posix()], "utf-8")
@@ -102,7 +104,15 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None, keep=False):
         def compile_one(path):
             compile_file(Path(folder) / path, outputs[path], path, arch, optimise)
 
+        def compile_test(path):
+            source = Path(folder) / path
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text(folded[path], "utf-8")
+            with contextlib.suppress(CompileError):
+                compile_file(source, target / Path(path).with_suffix(".mpy"), Path(path).name, arch, 0)
+
         list(pool.map(compile_one, paths))  # each is a process of its own
+        list(pool.map(compile_test, tests or ()))
     return {output.relative_to(target).as_posix(): output.stat().st_size for output in outputs.values()}
 
 
