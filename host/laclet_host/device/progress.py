@@ -8,6 +8,8 @@ import click
 
 Tell = Callable[[str, float | None], None]  # (what is being done, per cent of it or None)
 
+_SHORT = 44  # characters beside a bar
+
 
 def quiet(doing: str, percent: float | None) -> None:
     """Says nothing."""
@@ -43,7 +45,7 @@ def _bars(names: list[str]) -> Iterator[Callable[[str], Tell]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks = {name: progress.add_task(name, total=None) for name in names}
 
@@ -52,6 +54,9 @@ def _bars(names: list[str]) -> Iterator[Callable[[str], Tell]]:
 
             def tell(doing: str, percent: float | None) -> None:
                 total = None if percent is None else 100.0
+                if len(doing) > _SHORT:  # a failure: it stays to be read, and leaves room for the bar
+                    progress.console.print(before + doing, markup=False, highlight=False, soft_wrap=True)
+                    doing = doing.split(":")[0][:_SHORT]
                 progress.update(tasks[name], description=before + doing, total=total, completed=percent or 0.0)
 
             return tell
