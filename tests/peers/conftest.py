@@ -86,6 +86,23 @@ def l2tpns(lab):
         yield daemon
 
 
+@pytest.fixture(scope="session")
+def inside(lab):
+    """A namespace behind a real masquerade, that of `router`."""
+    need("nft")
+    router, place = lab.namespace("router"), lab.namespace("inside")
+    place.run("ip", "addr", "flush", "dev", "eth0")
+    place.run("ip", "addr", "add", "10.78.0.2/24", "dev", "eth0")
+    place.run("ip", "route", "add", "default", "via", "10.78.0.1")
+    router.run("ip", "addr", "add", "10.78.0.1/24", "dev", "eth0")
+    router.run("sysctl -q net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0")
+    router.run("nft add table ip nat")
+    router.run("nft 'add chain ip nat out { type nat hook postrouting priority 100; }'")
+    router.run("nft add rule ip nat out ip saddr 10.78.0.0/24 masquerade random")
+    place.router = router
+    return place
+
+
 @pytest.fixture
 def well_formed(lab, here):
     """Everything that `here` sends over UDP 1701 during the test is well-formed in the eyes of tshark."""

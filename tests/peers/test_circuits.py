@@ -6,9 +6,11 @@ import pytest
 
 from peers import circuits
 from peers.atm import AtmTcp
+from peers.cable import Terminal
 from peers.lab import PROGRAMS
 from peers.needs import need
-from peers.service import Laclet
+from peers.pppd import PppdSerial
+from peers.service import Laclet, MicroLaclet
 from peers.traffic import assert_passes
 
 pytestmark = [pytest.mark.root]
@@ -132,3 +134,62 @@ def test_an_interface_that_is_not_there(here):
     with Laclet(here, *client("fr:nowhere0:100")) as service:
         service.said(r"line: no circuit fr:nowhere0:100: No such device \(is the interface there", count=2)
         assert "Traceback" not in service.text()
+
+
+def board(near, circuit, **lines):
+    """The configuration of a board that tunnels what its line brings through a circuit."""
+    config = {
+        "tunnel": {"nas": {"circuit": circuit, "holdoff": 0.5, "redial_timeout": 2}},
+        "line": {"serial": {"device": near}, **lines},
+        "call": {"access": {"tunnel": "nas", "line": "serial"}},
+    }
+    return config, {}
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("dlci", [100, 123456])
+def test_a_board_speaks_frame_relay(lab, cpe, here, cable, dlci):
+    """HDLC on a second serial line of the board, to a line of ours at the LNS; pppd at the first one gets through."""
+    need("pppd")
+    wire = lab.cable(f"frames{dlci}", far=Terminal)
+    listens = lns(f"fr:frames:{dlci}")
+    listens[0]["line"] = {"frames": {"device": wire.ends[1].name}}
+    listens[0]["lns"]["auth"] = ["chap"]
+    with (
+        Laclet(here, *listens, name="lns") as server,
+        MicroLaclet(here, *board(cable.near, f"fr:frames:{dlci}", frames={"device": wire.near})) as service,
+        PppdSerial(cpe) as host,
+    ):
+        _, own, peer = host.up()
+        server.up()
+        assert_passes(cpe, own, here, peer, 20_000)
+        assert service.faults() == [] and server.faults() == []
+
+
+@pytest.mark.guest
+def test_a_board_speaks_xot(lns_kernel, cpe, here, cable):
+    """Its packet layer calls the kernel's X.25, and pppd at its line gets through."""
+    need("pppd")
+    place, listens = lns_kernel
+    listens[0]["lns"]["auth"] = ["chap"]
+    with (
+        Laclet(place, *listens) as server,
+        MicroLaclet(here, *board(cable.near, f"xot:{place.address}/0815")) as service,
+        PppdSerial(cpe) as host,
+    ):
+        _, own, peer = host.up()
+        server.up()
+        assert_passes(cpe, own, place, peer, 20_000)
+        assert service.faults() == []
+
+
+@pytest.fixture
+def lns_kernel(lns):
+    """A guest with an LNS at the kernel's X.25, reached by XOT, and its configuration."""
+    lns.run("modprobe", "-a", "-d", "/run/mod", "tun", "x25")
+    with lns.spawn(sys.executable, PROGRAMS / "x25tun.py", "listen", "1998", "47", log="x25tun.log") as bridge:
+        bridge.said("ready")
+        yield lns, _lns("x25:0815")
+
+
+_lns = lns  # the fixture of that name hides it in tests

@@ -173,23 +173,6 @@ def test_a_board_takes_a_line_to_strongswan(lab, lns, cpe, here, cable, monkeypa
     assert_nothing_in_clear(capture.path, here.address)
 
 
-@pytest.fixture
-def inside(lab):
-    """A namespace behind a real masquerade."""
-    need("nft")
-    router, place = lab.namespace("router"), lab.namespace("inside")
-    place.run("ip", "addr", "flush", "dev", "eth0")
-    place.run("ip", "addr", "add", "10.78.0.2/24", "dev", "eth0")
-    place.run("ip", "route", "add", "default", "via", "10.78.0.1")
-    router.run("ip", "addr", "add", "10.78.0.1/24", "dev", "eth0")
-    router.run("sysctl -q net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0")
-    router.run("nft add table ip nat")
-    router.run("nft 'add chain ip nat out { type nat hook postrouting priority 100; }'")
-    router.run("nft add rule ip nat out ip saddr 10.78.0.0/24 masquerade random")
-    place.router = router
-    return place
-
-
 def test_behind_a_nat(lab, lns, inside):
     need("swanctl", "xl2tpd", "pppd")
     with (

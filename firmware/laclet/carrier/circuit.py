@@ -1,6 +1,7 @@
 """Circuits as a configuration names them: what carries a tunnel where there is no UDP.
 
 ``fr:INTERFACE:DLCI``                   frame relay, in the frames of a packet socket
+``fr:LINE:DLCI``                        frame relay in HDLC on the serial line [line.LINE]
 ``aal5:INTERFACE:VPI.VCI``              ATM cells, in the frames of a packet socket; ``:vc`` behind it: VC multiplexed
 ``atm:NUMBER.VPI.VCI``                  a PVC of the kernel's ATM interface with that number; ``:vc`` as above
 ``x25:X.121 NUMBER``                    the kernel's X.25

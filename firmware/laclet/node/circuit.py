@@ -9,13 +9,32 @@ from .dialer import CONNECTING, Dialer
 def circuit_endpoint(node, owner, text, accept=None):
     """An Endpoint over the circuit of a checked configuration; ``owner`` is told what becomes of it. Raises OSError."""
     endpoint = Endpoint(node.shell.random, accept, node.timers, node.events, node.settle)
+    circuit = parse(text)
     try:
-        endpoint.carrier = node.shell.open_circuit(endpoint, parse(text), accept is not None, node.events)
+        line = node.config["line"].get(circuit[1]) if circuit[0] == "fr" else None
+        if line is not None:
+            endpoint.carrier = _on_line(node.shell, endpoint, circuit, line)
+        else:
+            endpoint.carrier = node.shell.open_circuit(endpoint, circuit, accept is not None, node.events)
     except OSError as error:
         raise OSError("no circuit %s: %s" % (text, getattr(error, "strerror", None) or error)) from None
     endpoint.carrier.owner = owner
     node.keep(endpoint)
     return endpoint
+
+
+def _on_line(shell, endpoint, circuit, options):
+    """Frame relay on a serial line of the configuration."""
+    from ..carrier.framerelay import FrameRelay
+    from ..carrier.line import FrameLine
+
+    line = FrameLine()
+    carrier = FrameRelay(circuit[1], circuit[2:])
+    carrier.carrier = line
+    carrier.endpoint = endpoint
+    line.endpoint = carrier
+    line.wire = shell.open_line(options, line, line)
+    return carrier
 
 
 class CircuitDialer(Dialer):

@@ -144,7 +144,7 @@ _IPSEC = (
         ("auto", "user", "kernel"),
         "auto",
         LINUX,
-        "Who does ESP when we call: the kernel, or laclet itself; auto: the kernel, if it can.",
+        "Who does ESP: the kernel, or laclet itself; auto: the kernel when we call and it can, else laclet.",
     ),
     ("ipsec_id", "text", (1, 128), None, 0, "Who we say we are in IKE: address, name, @name, keyid:group."),
 )
@@ -172,7 +172,7 @@ SECTIONS = (
                 "circuit",
                 None,
                 None,
-                LINUX,
+                0,
                 "Instead of a server: fr:eth1:100, aal5:eth1:0.100, atm:0.0.100, x25:4711, xot:HOST/4711.",
             ),
             ("tunnel_secret", "secret", (1, 128), None, 0, "Secret shared with the LNS; it is then asked to know it."),
