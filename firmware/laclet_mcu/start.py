@@ -14,6 +14,7 @@ _GOOD = const(60_000)  # ms after which a boot was a good one, and an update, to
 _TICK = const(1000)  # ms between meals of the watchdog
 _CALM = const(5000)  # ms after which switching it off is no sign
 _LOW = const(2304)  # bytes in one piece: a datagram needs them
+_PLENTY = const(16384)
 _REST = const(5000)  # ms before a restart after a crash: time for Ctrl-C
 
 
@@ -78,7 +79,7 @@ class Keeper:
 
 def healthy():
     """False when there is no memory left, or only splinters: a restart mends it."""
-    if gc.mem_free() > _LOW:
+    if gc.mem_free() > _PLENTY:
         return True
     gc.collect()
     try:
