@@ -13,7 +13,7 @@ from flashdesk import laclet, without_pins
 from laclet_host.board.virtual import VirtualBoard
 from laclet_host.device import files, uf2
 from laclet_host.device.link import Link
-from laclet_host.ui import DEVICE_ABSENT, FAILURE
+from laclet_host.ui import DEVICE_ABSENT, FAILURE, TIMEOUT
 
 RP2040, RP2350 = 0xE48BFF56, 0xE48BFF59
 FLASH = 0x10000000
@@ -73,6 +73,31 @@ class TestPico:
         (desk / "flash.img").write_bytes(system)
         with VirtualBoard(flash=desk / "flash.img", heap="384K") as board, Link(board.port) as link:
             assert link.get("show config")["hostname"] == "pico"
+
+    def test_it_is_restarted_into_its_bootloader_and_has_to_answer_in_the_end(self, desk, monkeypatch):
+        told = []
+
+        def volumes():
+            told.append("looked")
+            return [uf2.Volume(desk / "RPI-RP2", "RPI-RP2")] if len(told) > 2 else []
+
+        monkeypatch.setattr(uf2, "volumes", volumes)
+        board = files.board_named("UNIX")
+        (desk / "flash.img").write_bytes(
+            files.littlefs(files.device(board, files.read_config(desk / "pico.toml")), 512 * files.BLOCK)
+        )
+        words = ("RPI_PICO_W", "--image", desk / "pico.uf2", "--yes")
+        with VirtualBoard(flash=desk / "flash.img", heap="384K") as device:
+            device.wait(lambda board: board.boots)
+            done = laclet("flash", *words, "--port", device.port, "--no-check")
+            assert "restarting it into its bootloader\n" in done.stderr and len(told) == 3
+            device.reset()  # what the boot ROM does after the last block
+            done = laclet("flash", *words, "--port", device.port, "--volume", desk / "RPI-RP2")
+            assert "it is pico\n" in done.stdout
+            device.kill()
+            monkeypatch.setattr("laclet_host.device.flash._BOOT", 1.0)
+            told = laclet("flash", *words, "--port", device.port, "--volume", desk / "RPI-RP2", code=TIMEOUT).stderr
+            assert "all is written, but nobody answers; press RESET" in told
 
 
 def test_blocks_are_numbered_as_the_boot_rom_counts_them(desk):
@@ -185,7 +210,7 @@ def test_a_volume_that_goes_in_the_middle(desk, monkeypatch):
 
 DOUBLE = r"""#!/bin/sh
 # What dfu-util prints for an STM32: progress by CR.
-case "$*" in *"-d 0483:df11 -a 0 -D "*) ;; *) exit 64 ;; esac
+case "$*" in *"-d 0483:df11 -a 0 -s :leave -D "*) ;; *) exit 64 ;; esac
 printf 'dfu-util 0.11\n\nErase   \t[=========                ]  40%%      1000 bytes\r'
 printf 'Download\t[=========================] 100%%      2000 bytes\rDownload done.\nFile downloaded successfully\n'
 """
@@ -224,6 +249,20 @@ def test_an_stm32_by_a_double_of_dfu_util(desk, stm32):
     image = desk / "nucleo.dfu"
     image.write_bytes(image.read_bytes()[:50] + b"!" + image.read_bytes()[51:])
     assert "nucleo.dfu: is damaged; get it again" in dfu(desk, code=FAILURE).stderr
+
+
+@pytest.mark.micropython
+class TestAfterDfu:
+    pytestmark = needs_micropython
+
+    def test_the_files_of_an_stm32_follow_at_the_prompt(self, desk, stm32, monkeypatch):
+        stm32(DOUBLE.replace("successfully", "successfully\\nError during get_status") + "exit 74\n")
+        without_pins(monkeypatch)
+        files.catalogue.boards()["NUCLEO_H743ZI"]["arch"] = "x64"
+        with VirtualBoard(flash=desk / "flash.img", heap="384K") as plain:
+            words = ("NUCLEO_H743ZI", "--image", desk / "nucleo.dfu", "--config", desk / "pico.toml", "--yes", "--json")
+            done = json.loads(laclet("flash", *words, "--port", plain.port).stdout)
+            assert done["hostname"] == "pico" and done["board"] == "NUCLEO_H743ZI"
 
 
 @pytest.mark.skipif(shutil.which("dfu-util") is None, reason="dfu-util is missing: apt install dfu-util")

@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..ui import FAILURE, Trouble
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _USB = "0483:df11"  # the bootloader in the ROM of every STM32
 _SUFFIX = 16  # bytes; USB DFU 1.1, appendix B
 _PERCENT = re.compile(r"(\d+)%")
+_DONE = "File downloaded successfully"
+_COMES = 15.0  # s until the port of a board is there that has left its bootloader
 _HOLD = "set BOOT0 and press RESET, or call machine.bootloader()"
 
 
@@ -44,7 +47,7 @@ def write(job: "Job", tell: Tell) -> dict[str, Any]:
     data = image.read()
     check_image(data, image.name)
     said = []
-    command = [program, "-d", _USB, "-a", "0", "-D", str(image.path)]
+    command = [program, "-d", _USB, "-a", "0", "-s", ":leave", "-D", str(image.path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as run:
@@ -54,7 +57,7 @@ def write(job: "Job", tell: Tell) -> dict[str, Any]:
             found = _PERCENT.search(line)
             if found:
                 tell("erasing" if line.startswith("Erase") else "writing", float(found[1]))
-    if run.returncode:
+    if run.returncode and _DONE not in said:  # a board that has left at once cannot be asked how it is
         raise _why([line for line in said if line])
     if job.port and not job.keep:
         _put_files(job, job.board, tell)
@@ -63,12 +66,21 @@ def write(job: "Job", tell: Tell) -> dict[str, Any]:
 
 
 def _put_files(job: "Job", name: str, tell: Tell) -> None:
+    """laclet and the configuration, as soon as MicroPython's prompt is there."""
     from .deploy import deploy
     from .repl import Repl
 
     assert job.port is not None
-    with Repl(job.port) as repl:
-        deploy(repl, tell, board=files.board_named(name), config=job.config)
+    deadline = time.monotonic() + _COMES
+    while True:
+        try:
+            with Repl(job.port) as repl:
+                deploy(repl, tell, board=files.board_named(name), config=job.config)
+            return
+        except Absent:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _why(said: list[str]) -> DeviceError | Trouble:

@@ -115,9 +115,9 @@ def board_of(chip: str, port: str) -> str:
     raise WrongDevice(f"{port}: no board is known for an {chip}; name one: {can}")
 
 
-def wait_for_device(port: str, patience: float = _BOOT) -> dict[str, Any]:
+def wait_for_device(port: str) -> dict[str, Any]:
     """The status of a device that is just starting; raises ``DeviceError``."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + _BOOT
     while True:
         left = deadline - time.monotonic()
         try:
