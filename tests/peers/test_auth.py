@@ -79,6 +79,25 @@ def test_a_wrong_password_is_refused(cpe, here, auth):
         caller.pppd_said("authentication failed|Failure|failed to authenticate")
 
 
+@pytest.mark.parametrize("auth", ["pap", "chap", "mschap-v2", "eap"])
+def test_pppd_and_we_prove_ourselves_to_each_other(lns, here, auth):
+    need("xl2tpd", "pppd")
+    users = {"user": "secret", "lns": "theirs"}
+    password = ("password theirs",) if auth == "pap" else ()
+    config, secrets = client(lns.address, auth, peer_auth=[auth], peer_username="lns")
+    secrets["call"]["vpn"]["peer_password"] = "theirs"
+    with Xl2tpdLns(lns, auth, users=users, pppd=("silent", *password)) as server:
+        with Laclet(here, config, secrets) as service:
+            _, own, peer = service.up()
+            server.up()
+            assert_passes(here, own, lns, peer)
+            assert service.faults() == []
+        server.down()
+        secrets["call"]["vpn"]["peer_password"] = "others"
+        with Laclet(here, config, secrets) as service:
+            service.said("auth: .*the peer gave a wrong name or password: lns")
+
+
 @pytest.mark.parametrize("bits", ["128", "40"])
 def test_traffic_to_pppd_is_encrypted(lab, lns, here, bits):
     need("xl2tpd", "pppd")

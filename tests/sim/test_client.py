@@ -166,3 +166,22 @@ def test_identification_and_reports_of_what_is_lost():
     caller.link.extras.time_remaining(60, b"maintenance", p.world.now)
     p.run(100)
     assert p.shell.said("the peer will end this in 60 s: maintenance") == 1
+
+
+def test_an_lns_has_to_prove_itself_where_it_is_asked():
+    asked = {"peer_auth": ["chap"], "peer_username": "lns", "peer_password": "theirs"}
+    p = Pair(lns(password="theirs"), client(call=asked))
+    assert p.run(5000, p.up)
+    assert p.call.link.peer_name == b"lns"
+
+
+def test_an_lns_that_cannot_prove_itself_is_left():
+    asked = {"peer_auth": ["chap"], "peer_password": "theirs"}
+    for server in ({"password": "another"}, {}):
+        left(server, asked)
+
+
+def left(server, asked):
+    p = Pair(lns(**server), client(call=asked))
+    p.run(20_000)
+    assert not p.up() and p.call.fault.layer == "auth", p.call.fault

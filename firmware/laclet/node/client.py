@@ -10,6 +10,13 @@ from .ncps import add_extras, add_ncps
 _GOOD = 10_000
 
 
+def _of_peer(config):
+    """f(name) -> the password that an LNS of this name must know, or None."""
+    wanted = (config["peer_username"] or "").encode()
+    password = (config["peer_password"] or "").encode()
+    return lambda name: password if wanted in (b"", bytes(name)) else None
+
+
 def link_options(node, config):
     """The keyword arguments of a PppLink that concern the link itself, of a checked section [call.NAME]."""
     return {
@@ -17,6 +24,8 @@ def link_options(node, config):
         "username": (config["username"] or "").encode(),
         "password": (config["password"] or "").encode(),
         "auth": config["auth"],
+        "demand": config["peer_auth"],
+        "secret_of": _of_peer(config) if config["peer_auth"] else None,
         "name": node.hostname.encode(),
         "echo_interval": int(config["lcp_echo_interval"] * 1000),
         "echo_failure": config["lcp_echo_failure"],

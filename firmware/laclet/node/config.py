@@ -168,6 +168,9 @@ class _Check:
                 self.wrong(path + ("username",), "password is missing", "add password = ... to the secrets file")
             if "password" in given[name] and "username" not in given[name]:
                 self.wrong(path + ("password",), "username is missing", "add username = ...")
+            if call["peer_auth"] and "peer_password" not in given[name]:
+                mend = "add peer_password = ... to the secrets file"
+                self.wrong(path + ("peer_auth",), "peer_password is missing", mend)
             if call["proxy"] and call["multilink"]:
                 self.wrong(path + ("proxy",), "does not go with multilink", "remove one of them")
             if call["default_route"]:
