@@ -23,7 +23,6 @@ PROGRAMS = {
     "dnsmasq": "dnsmasq-base",
     "chronyd": "chrony",
     "socat": "socat",
-    "socat": "socat",
 }
 LAB = ("ip", "tcpdump", "tshark")
 GUEST = ("linux.uml", "modprobe")
