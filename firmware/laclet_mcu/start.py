@@ -14,7 +14,7 @@ _GOOD = const(60_000)  # ms after which a boot was a good one, and an update, to
 _TICK = const(1000)  # ms between meals of the watchdog
 _CALM = const(5000)  # ms after which switching it off is no sign
 _LOW = const(2304)  # bytes in one piece: a datagram needs them
-_PLENTY = const(16384)
+_LOOKS = const(8)  # ticks between looks at the memory
 _REST = const(5000)  # ms before a restart after a crash: time for Ctrl-C
 
 
@@ -34,6 +34,8 @@ class Keeper:
         self._path = path
         self._trial = trial
         self._node = None
+        self._well = True  # there was memory at the last look
+        self._ticks = 0
         self._good = ticks.add(shell.now(), good)
         self._calm = ticks.add(shell.now(), _CALM)
         self._at = shell.now()
@@ -55,8 +57,12 @@ class Keeper:
         if not ticks.due(self._at, now):
             return
         self._at = ticks.add(now, _TICK)
-        if self.watchdog is not None and healthy():
-            self.watchdog.feed()
+        if self.watchdog is not None:
+            self._ticks += 1
+            if self._ticks % _LOOKS == 0:
+                self._well = healthy()
+            if self._well:
+                self.watchdog.feed()
         if self._calm is not None and ticks.due(self._calm, now):
             self._calm = None
             cycles.calm()
@@ -79,14 +85,13 @@ class Keeper:
 
 def healthy():
     """False when there is no memory left, or only splinters: a restart mends it."""
-    if gc.mem_free() > _PLENTY:
-        return True
-    gc.collect()
-    try:
-        bytearray(_LOW)
-        return True
-    except MemoryError:
-        return False
+    for _ in range(2):
+        try:
+            bytearray(_LOW)
+            return True
+        except MemoryError:
+            gc.collect()
+    return False
 
 
 def restart(shell):
