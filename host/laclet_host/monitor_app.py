@@ -137,6 +137,7 @@ class Monitor(App):
 
 
 def _fill(table: DataTable, rows: list[tuple]) -> None:
+    table.display = bool(rows)
     table.clear()
     for row in rows:
         table.add_row(*row)
@@ -156,9 +157,10 @@ def _ms(value: float | None) -> str:
 
 def _summary(status: dict) -> str:
     calls = [call["state"] for call in status["calls"].values()]
-    words = [f"[b]{status['hostname']}[/]", f"{calls.count('up')} of {len(calls)} calls up"]
+    words = [f"[b]{status['hostname']}[/]"] + ([f"{calls.count('up')} of {len(calls)} calls up"] if calls else [])
     if "lns" in status:
-        words.append(f"{len(status['lns']['callers'])} callers")
+        count = len(status["lns"]["callers"])
+        words.append(f"{count} caller" + ("" if count == 1 else "s"))
     if "pid" in status:
         words.append(f"laclet {status['version']}, for {duration(status['uptime'])}")
     if status.get("stats"):

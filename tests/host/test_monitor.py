@@ -78,6 +78,12 @@ def screen(app):
     return words
 
 
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class TestBoard:
     pytestmark = needs_micropython
 
@@ -105,6 +111,41 @@ class TestBoard:
 
         with laclet_board(tmp_path, rom(tmp_path_factory), config=CONFIG) as board:
             asyncio.run(look(board))
+
+    def test_an_lns_shows_who_calls_and_what_passes(self, tmp_path, tmp_path_factory, monkeypatch):
+        monkeypatch.setenv("LACLET_RUN_DIR", str(tmp_path))
+        port = free_port()
+        users = ("--user", "cpe-17:wonder", "--address", "10.64.64.1")
+        lns = Service(tmp_path, "lns", "--listen", f"127.0.0.1:{port}", "--name", "desk", "--json", *users)
+        config = {
+            "tunnel": {"lns": {"server": f"127.0.0.1:{port}"}},
+            "call": {"home": {"tunnel": "lns", "username": "cpe-17", "lcp_echo_interval": 1}},
+        }
+        secrets = {"call": {"home": {"password": "wonder"}}}
+
+        async def look(board):
+            app = Monitor("desk", lambda **calls: ServiceWatch("desk", 0.1, **calls))
+            async with app.run_test(size=(132, 40)) as pilot:
+                await until(pilot, lambda: screen(app)["calls"])
+                assert screen(app)["calls"][0][:2] == ["cpe-17", "up"] and screen(app)["calls"][0][3] == "10.64.64.2"
+                assert "they by CHAP-MD5" in screen(app)["calls"][0][4] and "1 caller  ·" in screen(app)["summary"]
+                done = await asyncio.to_thread(laclet, tmp_path, "ping", "10.64.64.1", "--port", board.port, "-c", "5")
+                assert done.returncode == 0, done.stderr
+                await until(pilot, lambda: any(min(point[:2]) > 0 for point in app.history.points))
+
+        async def look_at_the_other_end(board):
+            app = Monitor("board", lambda **calls: Board(board.port, 0.1, **calls))
+            async with app.run_test(size=(132, 40)) as pilot:
+                await until(pilot, lambda: "1 of 1 calls up" in screen(app)["summary"])
+                await until(pilot, lambda: " ms" in str(app.query_one("#round-trip Static", Static).render()))
+
+        try:
+            lns.wait_for("listening")
+            with laclet_board(tmp_path, rom(tmp_path_factory), "256K", config=config, secrets=secrets) as board:
+                asyncio.run(look(board))
+                asyncio.run(look_at_the_other_end(board))
+        finally:
+            lns.kill()
 
     def test_its_picture_is_drawn_from_a_working_tunnel(self, tmp_path):
         target = tmp_path / "monitor.svg"
@@ -146,9 +187,7 @@ class TestBoard:
 
 def test_the_screen_of_a_service(tmp_path, monkeypatch):
     monkeypatch.setenv("LACLET_RUN_DIR", str(tmp_path))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     words = ("lns", "--listen", f"127.0.0.1:{port}", "--name", "desk", "--json")
 
     async def look():
