@@ -10,7 +10,7 @@ from laclet_linux import keys
 from peers.capture import frames
 from peers.needs import need
 from peers.pppd import PppdSerial
-from peers.service import Laclet, MicroLaclet
+from peers.service import LACLET, Laclet, MicroLaclet
 from peers.strongswan import PSK, StrongSwan
 from peers.traffic import assert_passes
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
@@ -314,17 +314,6 @@ def test_callers_that_we_refuse(cpe, here):
             assert here.holds("log", service.process.log, "tunnel.*is up", 1, timeout=3.0) is None
 
 
-class Keyed(Laclet):
-    """laclet with LACLET_KEYLOG."""
-
-    @property
-    def _environment(self):
-        return {**super()._environment, "LACLET_KEYLOG": self._file("keys")}
-
-    def keys(self):
-        return self._file("keys")
-
-
 @pytest.mark.parametrize(("ike", "esp"), [PROPOSALS[0], PROPOSALS[1], PROPOSALS[2]])
 def test_tshark_reads_it_with_our_keys(lab, lns, here, tmp_path, ike, esp):
     need("swanctl", "xl2tpd", "pppd")
@@ -332,13 +321,15 @@ def test_tshark_reads_it_with_our_keys(lab, lns, here, tmp_path, ike, esp):
         StrongSwan(lns, ike=ike, esp=esp),
         Xl2tpdLns(lns) as server,
         lab.capture(here) as capture,
-        Keyed(here, *client(lns.address, ipsec_ike=ike, ipsec_esp=esp)) as service,
+        Laclet(here, *client(lns.address, ipsec_ike=ike, ipsec_esp=esp)) as service,
     ):
         _, own, peer = service.up()
         server.up()
         assert_passes(here, own, lns, peer, 10_000)
         path = tmp_path / "keys"
-        path.write_text(here.read(service.keys()))
+        words = ["capture", service.name, "--keys", path, "-o", tmp_path / "own.pcapng"]
+        with here.spawn(LACLET, *words, log="capture.log", env={"LACLET_RUN_DIR": f"{here.directory}/{service.name}/"}):
+            here.until("log", str(path), "esp_sa", 2)
     command = ["tshark", "-r", capture.path, *keys.options(path), "-T", "fields", "-e", "_ws.col.Protocol"]
     command += ["-e", "isakmp.exchangetype", "-e", "esp.icv_good", "-e", "_ws.malformed", "-e", "l2tp.avp.message_type"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
