@@ -15,6 +15,7 @@ PROGRAMS = {
     "xl2tpd": "xl2tpd",
     "pppd": "ppp",
     "l2tpns": "l2tpns",
+    "radvd": "radvd",
     "freeradius": "freeradius",
     "swanctl": "strongswan-swanctl",
     "nft": "nftables",

@@ -186,3 +186,39 @@ def test_ipv6_from_pppd(cpe, here):
         assert_passes(cpe, own, here, peer)
         assert_passes6(cpe, others, here, interface)
         assert service.faults() == []
+
+
+ROUTER = """
+interface {interface} {{
+    AdvSendAdvert on;
+    UnicastOnly on;
+    AdvDefaultLifetime 600;
+    prefix 2001:db8:77::/64 {{
+        AdvOnLink off;
+        AdvAutonomous on;
+    }};
+}};
+"""
+
+
+def test_a_router_beyond_the_tunnel_gives_an_ipv6_address(lns, here):
+    need("xl2tpd", "pppd", "radvd")
+    with (
+        Xl2tpdLns(lns, "mschap-v2", pppd=("silent", "+ipv6")) as server,
+        Laclet(here, *client(lns.address, "mschap-v2", ipv6=True)) as service,
+    ):
+        interface, _, _ = service.up()
+        others, _, _ = server.up()
+        service.said("IPv6 is up")
+        lns.run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1")
+        path = lns.write("radvd.conf", ROUTER.format(interface=others))
+        with lns.spawn("radvd", "-n", "-C", path, "-p", f"{lns.directory}/radvd.pid", "-m", "stderr"):
+            command = f"ip -6 address show dev {interface} scope global"
+            _, own = here.until("output", command, r"inet6 (2001:db8:77:[0-9a-f:]+)", timeout=20.0)
+            _, route = here.until("output", "ip -6 route show default", r"default via (\S+) dev " + interface)
+            assert route == link_local(lns, others)
+            lns.run("ip", "-6", "route", "add", "2001:db8:77::/64", "dev", others)
+            lns.run("ip", "address", "add", "2001:db8:66::1/128", "dev", "lo")
+            here.run(sys.executable, PROGRAMS / "echo6.py", interface, "2001:db8:66::1", "3")
+            lns.run("ip", "address", "del", "2001:db8:66::1/128", "dev", "lo")
+            assert own.startswith("2001:db8:77:")

@@ -198,6 +198,13 @@ def log(path, pattern, count):
     return [matches[count - 1].group(0), *matches[count - 1].groups()] if len(matches) >= count else None
 
 
+def output(command, pattern):
+    """The groups of the first match of `pattern` in what a command of the shell writes."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=10)
+    match = re.search(pattern, done.stdout)
+    return [match.group(0), *match.groups()] if match else None
+
+
 def exists(path):
     return True if os.path.exists(path) else None
 
@@ -213,7 +220,7 @@ def exited(pid):
     return poll(pid)["rc"]
 
 
-CONDITIONS = {f.__name__: f for f in (address, no_address, no_interface, log, exists, udp_port, exited)}
+CONDITIONS = {f.__name__: f for f in (address, no_address, no_interface, log, output, exists, udp_port, exited)}
 
 
 def until(condition, args, timeout, pid=None):
