@@ -1,6 +1,8 @@
 """``laclet deploy``, ``backup``, ``restore``, ``update`` and ``devices`` with virtual boards: real MicroPython."""
 
 import json
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -179,6 +181,19 @@ def test_an_update_that_proves_itself_stays(device):
     assert json.loads(laclet("update", "--port", device.port, "--status", "--json").stdout)["good"] == "b"
 
 
+def test_signed_updates(bare, desk):
+    key = "0123456789abcdef"
+    (desk / "cpe.toml").write_text(CONFIG + f'[board]\nupdate_key = "{key}"\n')
+    laclet("deploy", "--port", bare.port, "--config", desk / "cpe.toml", "--json")
+    assert "takes signed updates only; give --key-file" in laclet("update", "--port", bare.port, code=FAILURE).stderr
+    (desk / "key").write_text("another key, sixteen\n")
+    said = laclet("update", "--port", bare.port, "--key-file", desk / "key", "--no-wait", code=FAILURE).stderr
+    assert "is not made with this board's board.update_key" in said and key not in said
+    (desk / "key").write_text(key + "\n")
+    done = json.loads(laclet("update", "--port", bare.port, "--key-file", desk / "key", "--no-wait", "--json").stdout)
+    assert done["slot"] == "b"
+
+
 def test_an_update_that_does_not_start_is_rolled_back(device, desk):
     release = desk / "release"
     mpy.build(release, "x64")
@@ -237,6 +252,22 @@ def test_devices_of_every_state(desk, device):
             assert link.get("show status")["hostname"] == "cpe-17"
     assert "no device is there that fits" in laclet("devices", "-f", "vid=ffff,serial=x", code=DEVICE_ABSENT).stderr
     assert "write a filter as vid=, pid=, name=, serial=" in laclet("devices", "-f", "colour=red", code=2).stderr
+
+
+@pytest.mark.skipif(shutil.which("socat") is None, reason="socat is missing: apt install socat")
+def test_over_a_terminal_server(bare, desk):
+    """ser2net's protocol, by socat: a board at the far end of a TCP connection."""
+    command = ["socat", "-d", "-d", "tcp-listen:0,bind=127.0.0.1,fork,reuseaddr", f"file:{bare.port},raw,echo=0"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        port = re.search(r"listening on .*:(\d+)", server.stderr.readline())[1]
+        url = f"socket://127.0.0.1:{port}"
+        assert json.loads(laclet("deploy", "--port", url, "--config", desk / "cpe.toml", "--json").stdout)["hostname"]
+        assert json.loads(laclet("backup", desk / "saved", "--port", url, "--json").stdout)["hostname"] == "cpe-17"
+    finally:
+        server.terminate()
+        server.wait()
+        server.stderr.close()
 
 
 def test_unplugged_in_the_middle_of_a_deploy(bare):

@@ -37,3 +37,10 @@ def ports(ctx, param, incomplete: str) -> list[str]:
     from ..board.known import known
 
     return [port for port in [*known(), *sorted(each.device for each in comports())] if port.startswith(incomplete)]
+
+
+def boards(ctx, param, incomplete: str) -> list[str]:
+    """``shell_complete`` of the name of a board."""
+    from ..board.catalogue import boards
+
+    return [name for name in boards() if name.startswith(incomplete)]

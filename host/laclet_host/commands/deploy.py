@@ -5,12 +5,15 @@ from pathlib import Path
 import click
 
 from ..ui import print_json
+from .completion import boards
 from .port import port_option, the_port
 
 
 @click.command()
 @port_option
-@click.option("--board", metavar="NAME", help="Give it the pins of this board of docs/boards.md.")
+@click.option(
+    "--board", metavar="NAME", shell_complete=boards, help="Give it the pins of this board of docs/boards.md."
+)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Its configuration (TOML or JSON).")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be written and removed.")
 @click.option("--check/--no-check", default=True, help="Wait until it answers.  [default: check]")

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from ..ui import FAILURE, Trouble, fail, print_json
+from .completion import boards
 from .port import port_option, the_port
 
 
 @click.command()
-@click.argument("board", required=False)
+@click.argument("board", required=False, shell_complete=boards)
 @port_option
 @click.option("--volume", metavar="FOLDER", help="Where the volume of its UF2 bootloader is.  [default: found]")
 @click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="MicroPython.  [default: the cache's]")
