@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from laclet.carrier.ipsec import payload as p
 from laclet.carrier.ipsec import proposals, tables
+from laclet.carrier.ipsec.fragments import Fragments
 from unit.ipseclink import CLIENT, LNS, SERVER, Scene, listener, policy
 
 KINDS = [p.SA, p.PROPOSAL, p.TRANSFORM, p.KE, p.ID, 6, 7, p.HASH, 9, p.NONCE, p.NOTIFY, p.DELETE, p.VENDOR]
@@ -138,6 +139,36 @@ def test_parsers_take_anything(data):
     for protocol in (p.PROTO_ISAKMP, p.PROTO_ESP):
         for body in (data, p.DOI_SITUATION + data, p.DOI_SITUATION + p.chain([(p.PROPOSAL, data)])):
             assert isinstance(proposals.choose(body, protocol, policy().ike, 0, 11), str)
+
+
+pieces = st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 3), st.binary(max_size=60))
+
+
+@given(st.lists(pieces, max_size=40), st.integers(0, 3))
+def test_any_pieces(invented, cut):
+    """Whatever is gathered stays within its limit, and a whole is made of what came."""
+    fragments = Fragments(1000)
+    for number, which, flags, part in invented:
+        body = p.chain([(p.FRAGMENT, p.p16(number) + bytes((which, flags)) + part)])
+        message = p.header(bytes(16), p.FRAGMENT, p.MAIN, 0, bytes(4), len(body)) + body
+        whole = fragments.add(message[: len(message) - cut])
+        assert whole is None or len(whole) <= 1000
+        assert sum(len(each) for each in fragments._pieces.values()) <= 1000
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(pieces, max_size=12), st.booleans(), st.integers(0, 8))
+def test_pieces_do_no_harm_in_any_state(invented, inner, step):
+    scene, (data, source) = at_step(step)
+    inlet, whole = where(scene, source, data)
+    cookies = whole[:16] or bytes(16)
+    for number, which, flags, part in invented:
+        part = (cookies + part) if inner else part
+        body = p.chain([(p.FRAGMENT, p.p16(number) + bytes((which, flags)) + part)])
+        head = p.header(cookies, p.FRAGMENT, p.MAIN, 0, bytes(4), len(body))
+        marker = bytes(4) if source[1] == 4500 else b""
+        scene.inject(inlet, marker + head + body, source)
+    assert comes_up(scene)
 
 
 @given(st.text(max_size=60))
