@@ -176,7 +176,10 @@ def mask(frame):
     at = 2 if frame[:2] == b"\xff\x03" else 0
     if frame[at : at + 2] != b"\xc0\x23" or len(frame) < at + 7 or frame[at + 2] != _PAP_REQUEST:
         return
-    for i in range(at + 7 + frame[at + 6] + 1, len(frame)):
+    at += 7
+    if at + frame[at - 1] < len(frame):  # else its lengths lie, or it was cut: nothing is sure
+        at += frame[at - 1] + 1
+    for i in range(at, len(frame)):
         frame[i] = 0x2A
 
 
