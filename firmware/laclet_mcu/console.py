@@ -8,7 +8,7 @@ from laclet import __version__, ticks
 from laclet.fault import TUNNEL, Fault
 from laclet.node.config import check, merge
 from laclet.node.console import ACTS, Console, Refused
-from laclet.node.dialer import CONNECTING, RESOLVING
+from laclet.node.dialer import CONNECTING, RESOLVING, UP
 from laclet.wire.address import ipv4_bytes, ipv4_text
 from micropython import const
 
@@ -61,8 +61,17 @@ class Board:
         self._door.soon(config or check({}, True)[0])
 
     def status(self):
-        """Of the node and of the console."""
-        status = self._shell.node.status()
+        """Of the node and of the console; ``heard`` and ``up_for`` in seconds."""
+        node = self._shell.node
+        status = node.status()
+        now = self._shell.now()
+        for name in node.dialers:
+            if node.dialers[name].state == UP:
+                status["tunnels"][name]["heard"] = ticks.diff(now, node.dialers[name].tunnel.heard) // 1000
+        for call in status["calls"].values():
+            since = call.pop("since", None)  # a tick says nothing outside, and after six days nothing at all
+            if since is not None and ticks.diff(now, since) >= 0:
+                call["up_for"] = ticks.diff(now, since) // 1000
         status["console"] = self.console.status()
         if self._shell.uplinks is not None:
             status["uplinks"] = self._shell.uplinks.status()

@@ -15,6 +15,7 @@ def show(devices: dict[str, Any]) -> str:
     blocks = []
     for name, status in devices.items():
         blocks.append(_service(name, status) if "pid" in status else _board(name, status))
+        blocks += [_uplink(each, uplink) for each, uplink in sorted(status.get("uplinks", {}).items())]
         blocks += [_tunnel(each, status["tunnels"][each]) for each in status["tunnels"]]
         blocks += [_call(each, status["calls"][each]) for each in status["calls"]]
         if "lns" in status:
@@ -29,9 +30,13 @@ def _service(name: str, status: dict) -> str:
 
 
 def _board(name: str, status: dict) -> str:
-    console, stats = status["console"], status["stats"]
+    console, stats, version = status["console"], status["stats"], status.get("version")
+    about = ""
+    if version:
+        about = f"laclet {version['laclet']}, MicroPython {version['micropython']}, {version['machine']}"
     rows = [
         ("hostname", status["hostname"]),
+        ("running", about),
         ("memory", f"{size(stats['heap_free'])} free of {size(stats['heap_free'] + stats['heap_used'])}"),
         ("failures", str(stats["faults"] or "")),
         ("dropped", _drops(status["drops"])),
@@ -43,6 +48,11 @@ def _board(name: str, status: dict) -> str:
 
 def _lines(count: int) -> str:
     return f"{count} lines of changes at the console" if count else ""
+
+
+def _uplink(name: str, uplink: dict) -> str:
+    rows = [("kind", uplink["kind"]), ("state", "up" if uplink["up"] else "down"), ("address", uplink["address"] or "")]
+    return _block("uplink", name, [*rows, ("last failure", uplink["fault"])])
 
 
 def _tunnel(name: str, status: dict) -> str:

@@ -126,8 +126,8 @@ class TestBoard:
         async def look(board):
             app = Monitor("desk", lambda **calls: ServiceWatch("desk", 0.1, **calls))
             async with app.run_test(size=(132, 40)) as pilot:
-                await until(pilot, lambda: screen(app)["calls"])
-                assert screen(app)["calls"][0][:2] == ["cpe-17", "up"] and screen(app)["calls"][0][3] == "10.64.64.2"
+                await until(pilot, lambda: [row[:2] for row in screen(app)["calls"]] == [["cpe-17", "up"]])
+                assert screen(app)["calls"][0][3] == "10.64.64.2"
                 assert "they by CHAP-MD5" in screen(app)["calls"][0][4] and "1 caller  ·" in screen(app)["summary"]
                 done = await asyncio.to_thread(laclet, tmp_path, "ping", "10.64.64.1", "--port", board.port, "-c", "5")
                 assert done.returncode == 0, done.stderr
@@ -144,6 +144,11 @@ class TestBoard:
             with laclet_board(tmp_path, rom(tmp_path_factory), "256K", config=config, secrets=secrets) as board:
                 asyncio.run(look(board))
                 asyncio.run(look_at_the_other_end(board))
+                shown = laclet(tmp_path, "status", "--port", board.port).stdout
+                assert re.search(r"  last heard: \d+ seconds? ago\n", shown), shown
+                assert re.search(r"  up for: \d+ seconds?\n  ppp: network, authenticated: we by CHAP-MD5\n", shown), (
+                    shown
+                )
         finally:
             lns.kill()
 

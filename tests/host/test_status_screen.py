@@ -6,6 +6,7 @@ import re
 from clirun import laclet
 from deskboard import laclet_board, needs_micropython, rom
 
+from laclet import __version__
 from laclet_host.screen import show
 
 CONFIG = {
@@ -29,7 +30,8 @@ class TestBoard:
             assert done.returncode == 0, done.stderr
             lines = done.stdout.split("\n")
             assert lines[:2] == [f"board: {board.port}", "  hostname: meter-17"]
-            assert re.fullmatch(r"  memory: \d+\.\d\d KiB free of 1\d\d\.\d\d KiB", lines[2])
+            assert re.fullmatch(rf"  running: laclet {re.escape(__version__)}, MicroPython 1\.\d+\.\d+, .+", lines[2])
+            assert re.fullmatch(r"  memory: \d+\.\d\d KiB free of 1\d\d\.\d\d KiB", lines[3])
             assert {"tunnel: lns", "  server: 127.0.0.1 port 9", "call: uart", "  device: 1"} <= set(lines)
             assert "\x1b" not in done.stdout, "no colours in a pipe"
             found = json.loads(laclet(tmp_path, "status", "--port", board.port, "--json").stdout)
@@ -64,6 +66,7 @@ def test_lines_bundles_and_circuits():
     tunnel = {"local_tunnel": 1, "peer_tunnel": 2, "peer_name": "", "retransmissions": 3, "rtt": 42}
     status = {
         **BOARD,
+        "uplinks": {"wlan": {"kind": "wifi", "up": False, "address": None, "fault": "wifi: no such network"}},
         "tunnels": {
             "a": {
                 "state": "up",
@@ -97,7 +100,12 @@ def test_lines_bundles_and_circuits():
         },
     }
     lines = plain({"x": status})
-    assert lines[lines.index("tunnel: a") :] == [
+    assert lines[lines.index("uplink: wlan") :] == [
+        "uplink: wlan",
+        "  kind: wifi",
+        "  state: down",
+        "  last failure: wifi: no such network",
+        "",
         "tunnel: a",
         "  state: up",
         "  server: DLCI 100 of eth1",

@@ -49,7 +49,7 @@ def serve(name: str, checked: dict, stream, load=None) -> None:
     from laclet_linux.service import Service
 
     log = checked["log"]
-    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream), load).run())
+    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream, log["syslog"]), load).run())
 
 
 @click.command()
@@ -84,11 +84,11 @@ def of_services(name: str | None) -> dict:
 
 
 def of_board(port: str) -> dict:
-    """The status of a board, with its memory in ``stats``."""
+    """The status of a board, with its memory in ``stats``, and its ``version``."""
     from ..device.link import Link
 
     with Link(port) as link:
-        return {**link.get("show status"), "stats": link.get("show stats")}
+        return {name: link.get(f"show {name}") for name in ("stats", "version")} | link.get("show status")
 
 
 @click.command()
