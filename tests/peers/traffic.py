@@ -21,6 +21,11 @@ def ping(place, source, address, count=3, size=56):
     return reply["ms"]
 
 
+def answers(place, source, address):
+    """True when three echoes in a row are answered in time; a guest may be late by a second now and then."""
+    return any(len(ping(place, source, address)) == 3 for _ in range(3))
+
+
 def exchange(client, source, server, address, count=200_000, port=PORT, timeout=90):
     """Send `count` bytes by TCP to `server` and as many others back; the hashes of both ends must agree."""
     server.request("listen", address=address, port=port)
@@ -41,6 +46,6 @@ def exchange(client, source, server, address, count=200_000, port=PORT, timeout=
 
 def assert_passes(client, source, server, address, count=200_000):
     """Ping both ways and a TCP transfer both ways between the two ends of a tunnel."""
-    assert len(ping(client, source, address)) == 3, f"{client.name} has no answer from {address}"
-    assert len(ping(server, address, source)) == 3, f"{server.name} has no answer from {source}"
+    assert answers(client, source, address), f"{client.name} has no answer from {address}"
+    assert answers(server, address, source), f"{server.name} has no answer from {source}"
     return exchange(client, source, server, address, count)

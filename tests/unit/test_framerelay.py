@@ -1,5 +1,6 @@
 """L2TP in frame relay frames: golden bytes of RFC 3070, every cut, what is not ours."""
 
+from laclet.carrier import circuit
 from laclet.carrier.framerelay import DLCI_LONG_MAX, FrameRelay, address
 from laclet.port import HEADROOM, TAILROOM
 
@@ -96,3 +97,29 @@ def test_circuits_are_bounded():
     for dlci in range(1024, 1100):
         receive(fr, address(dlci) + bytes.fromhex("03008000005e0007") + L2TP)
     assert len(fr.endpoint.got) == 64 and fr.drops == {"too many DLCIs": 12}
+
+
+def test_circuits_in_words():
+    for name, words in (
+        ("fr:eth0:100", "DLCI 100 of eth0"),
+        ("aal5:eth0:1.32", "ATM eth0 1.32"),
+        ("atm:0.0.100:vc", "ATM 0 0.100"),
+        ("x25:4711", "X.25 4711"),
+        ("xot:10.0.0.1:1999/4711", "X.25 4711"),
+    ):
+        assert circuit.text(circuit.address(circuit.parse(name))) == words
+    assert circuit.text(("x25", "10.0.0.1:1998", "channel 1")) == "X.25 channel 1 at 10.0.0.1:1998"
+    assert circuit.text(("192.0.2.1", 1701)) is None and circuit.text(("192.0.2.1", 1701, 3)) is None
+    for wrong in (
+        "",
+        "fr:eth0",
+        "fr:eth0:15",
+        "fr::100",
+        "aal5:eth0:0.5",
+        "atm:0.100",
+        "x25:",
+        "x25:x",
+        "xot:/1",
+        "xot:h",
+    ):
+        assert circuit.parse(wrong) is None, wrong
