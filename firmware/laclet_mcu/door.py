@@ -161,5 +161,5 @@ class Door:
 
     def _forget(self):
         forget("laclet_mcu", "console")
-        forget("laclet.node", "console", "config", "schema", "values")
+        forget("laclet.node", "console", "grammar", "lineedit", "config", "schema", "values")
         gc.collect()

@@ -19,14 +19,26 @@ import json
 
 from .. import ticks
 from .config import check, hide, is_secret, merge
+from .grammar import (
+    LINE_MAX,
+    Refused,
+    allowed,
+    copy_of,
+    fit,
+    flat,
+    locate,
+    lookup,
+    parse_value,
+    put,
+    rows,
+    split,
+)
+from .lineedit import HISTORY, LineEditor
 from .schema import LINUX, SECTIONS, section
-from .values import LIST_KINDS, Wrong, check_value, clip, dotted, is_plain, nearest
+from .values import clip, dotted
 
-LINE_MAX = 512  # characters of a line
-_HISTORY = 8  # lines kept
 _CONFIRM_MAX = 60  # minutes; ticks wrap after days
 _MINUTE = 60_000  # ms
-_PROMPT = "laclet> "
 _PASSWORD = "password: "
 _DEAF = 1000  # ms without a hearing after a wrong password; doubles each time
 _DEAF_DOUBLED = 6  # times at most
@@ -51,250 +63,26 @@ _SHOW = {
 }
 
 
-class Refused(Exception):
-    """One line that says what is wrong and what is allowed; ``column`` counts from 1, or is 0."""
-
-    def __init__(self, what, mend="", column=0):
-        super().__init__(what + ("; " + mend if mend else ""))
-        self.column = column
-
-    def text(self):
-        """For people."""
-        return ("column %d: " % self.column if self.column else "") + self.args[0]
-
-
-def split(line):
-    """``[(column, word), ...]`` of a line; columns count from 1."""
-    found = []
-    at = None
-    for i in range(len(line) + 1):
-        if i < len(line) and line[i] not in " \t":
-            at = i if at is None else at
-        elif at is not None:
-            found.append((at + 1, line[at:i]))
-            at = None
-    return found
-
-
-def _allowed(word, names):
-    hint = nearest(word, names)
-    return "did you mean %s?" % hint if hint else "allowed: " + ", ".join(sorted(names))
-
-
-def _rows(name):
-    return {row[0]: row for row in section(name)[2]}
-
-
-def locate(text, column):
-    """``(path, row)`` of a dotted path; ``row`` of the schema is None when it ends at a section. Raises Refused."""
-    parts = text.split(".")
-    path = ()
-    names = [row[0] for row in SECTIONS if row[0]] + list(_rows(""))
-    for i in range(len(parts)):
-        part = parts[i]
-        here = column + len(".".join(parts[:i])) + (1 if i else 0)
-        found = section(parts[0]) if i else None
-        if i and found is None:
-            raise Refused(parts[0] + " has no keys", "write " + parts[0], here)
-        many = found is not None and found[1]
-        if i == 1 and many:
-            if not is_plain(part) or not 1 <= len(part) <= 32:
-                raise Refused("is no name for a section", "use 1 to 32 letters, digits, - and _", here)
-            path += (part,)
-            continue
-        if i:
-            names = list(_rows(parts[0]))
-        if part not in names or not part:
-            raise Refused(
-                "no such key: " + clip(part) if i else "no such section: " + clip(part), _allowed(part, names), here
-            )
-        path += (part,)
-        row = _rows(parts[0] if i else "").get(part)
-        if row is not None:
-            rest = ".".join(parts[i + 1 :])
-            if not rest:
-                return path, row
-            if row[1] != "secrets":
-                raise Refused(part + " has no keys", "write " + dotted(path), here + len(part) + 1)
-            return path + (rest,), row
-    return path, None
-
-
-def parse_value(row, path, text, column):
-    """The value that ``text`` means for a key of the schema; raises Refused."""
-    kind = row[1]
-    value = text
-    if text[:1] in ('"', "["):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            raise Refused("is no JSON", "look for a quote or a comma too many or too few", column) from None
-    elif kind == "bool":
-        value = {"true": True, "false": False}.get(text, text)
-    elif kind in ("int", "seconds"):
-        try:
-            value = float(text) if "." in text else int(text)
-        except ValueError:
-            pass
-    elif kind in LIST_KINDS:
-        value = [text] if kind == "texts" else text.replace(",", " ").split()
-    return fit(row, path, value, column)
-
-
-def fit(row, path, value, column):
-    """``value`` when it fits the key; raises Refused."""
-    kind = row[1]
-    if row[4] & LINUX:
-        raise Refused("works on Linux only", "leave it out", column)
-    if kind == "secrets" and path[-1] != row[0]:
-        kind = "secret"
-    try:
-        check_value(kind, value, row[2])
-    except Wrong as wrong:
-        raise Refused(wrong.what, wrong.mend, column) from None
-    return value
-
-
-def lookup(tree, path):
-    """What stands at ``path``, or None."""
-    for part in path:
-        if not isinstance(tree, dict) or part not in tree:
-            return None
-        tree = tree[part]
-    return tree
-
-
-def put(tree, path, value):
-    """Set ``path`` to ``value``; None removes it, and sections that are empty then."""
-    if len(path) == 1:
-        if value is None:
-            tree.pop(path[0], None)
-        else:
-            tree[path[0]] = value
-        return
-    below = tree.setdefault(path[0], {})
-    put(below, path[1:], value)
-    if value is None and not below:
-        del tree[path[0]]
-
-
-def flat(tree, path=()):
-    """``[(path, value), ...]`` of all keys, sorted; of lists and scalars."""
-    if not isinstance(tree, dict):
-        return [(path, tree)]
-    out = []
-    for key in sorted(tree):
-        out += flat(tree[key], path + (key,))
-    return out
-
-
-def _copy(tree):
-    return {key: _copy(tree[key]) for key in tree} if isinstance(tree, dict) else tree
-
-
-class Console:
+class Console(LineEditor):
     """One console; ``receive`` what is typed. ``poll_at`` is the deadline of ``commit confirm``."""
 
     def __init__(self, host, state=None, known=True):
         """``state``: of a console before this one, see ``state()``; ``known``: the same person goes on."""
-        self._host = host
+        if state is None:
+            state = (None, host.running(), None, False, (), "")
+        self._confirm_at, (self._tree, self._secrets), self._before, self._unsaved, history, line = state
+        super().__init__(host, history, line)
         self._locked = not known and host.password() is not None
         self._wrong = 0  # passwords in a row
         self._deaf_until = None
-        if state is None:
-            state = (None, host.running(), None, False, (), "")
-        self._confirm_at, (self._tree, self._secrets), self._before, self._unsaved, history, self._line = state
-        self._new = None  # the candidate: (tree, secrets)
+        self._new = ({}, {})  # the candidate: (tree, secrets)
         self._discard()
-        self._utf = b""  # bytes of a character that is not complete
-        self._history = list(history)
-        self._place = len(history)
-        self._escape = 0  # 1 after ESC, 2 after ESC [
-        self._long = False  # the line was too long, and is refused
-        self._cr = False
 
     def start(self):
         """Say the first words."""
-        self._host.write(_PASSWORD if self._locked else "laclet console; ? for help, exit to leave\n" + _PROMPT)
+        self._host.write(_PASSWORD if self._locked else "laclet console; ? for help, exit to leave\n" + self.prompt)
 
     # -- the line -------------------------------------------------------------------------------------
-
-    def receive(self, data, now):
-        """Bytes from the terminal."""
-        for octet in data:
-            if octet == 10 and self._cr:
-                self._cr = False
-                continue
-            self._cr = octet == 13
-            if self._escape:
-                self._escaped(octet)
-            elif octet in (10, 13):
-                self._enter(now)
-            else:
-                self._key(octet)
-
-    def _key(self, octet):
-        if self._locked and (octet == 27 or octet == 9 or octet == 63):
-            self._type(chr(octet))  # no help, no history: it belongs to the password
-        elif octet == 27:
-            self._escape = 1
-        elif octet in (8, 127):
-            if self._line:
-                self._line = self._line[:-1]
-                self._echo("\b \b")
-        elif octet == 21:  # Ctrl-U
-            self._replace("")
-        elif octet == 9:
-            self._complete()
-        elif octet == 63 and self._asks():
-            self._host.write("?\n" + "".join(["  " + line + "\n" for line in self.help(self._line)]))
-            self._host.write(_PROMPT + self._line)
-        elif octet >= 128:
-            self._character(octet)
-        elif octet >= 32:
-            self._type(chr(octet))
-
-    def _character(self, octet):
-        """One byte of a character in UTF-8."""
-        self._utf += bytes((octet,))
-        try:
-            self._type(self._utf.decode())
-        except UnicodeError:
-            if len(self._utf) < 4:
-                return
-        self._utf = b""
-
-    def _type(self, text):
-        if len(self._line) >= LINE_MAX:
-            self._long = True
-            return
-        self._line += text
-        self._echo(text)
-
-    def _echo(self, text):
-        if self._line[:1] != "{" and not self._locked:  # tools want no echo
-            self._host.write(text)
-
-    def _escaped(self, octet):
-        if self._escape == 1 and octet == 91:
-            self._escape = 2
-            return
-        step = {65: -1, 66: 1}.get(octet) if self._escape == 2 else None
-        self._escape = 0
-        if step and 0 <= self._place + step <= len(self._history):
-            self._place += step
-            self._replace(self._history[self._place] if self._place < len(self._history) else "")
-
-    def _replace(self, line):
-        self._host.write("\b \b" * len(self._line) + line)
-        self._line = line
-
-    def _asks(self):
-        """True where ``?`` asks for help: not in a value."""
-        found = split(self._line)
-        return self._line[:1] != "{" and not (
-            found and found[0][1] == "set" and len(found) + self._line.endswith(" ") > 2
-        )
 
     def _enter(self, now):
         line = self._line
@@ -321,7 +109,7 @@ class Console:
                 self._host.write(said + "\n")
         except Refused as error:
             self._host.write("error: " + error.text() + "\n")
-        self._host.write(_PROMPT)
+        self._host.write(self.prompt)
 
     def _unlock(self, word, now):
         """True when it is the password; after a wrong one nothing is heard for a while."""
@@ -344,7 +132,7 @@ class Console:
         except (Refused, IndexError):
             secret = found[0][1] == "set"  # it may have been meant to be one
         if not secret:
-            self._history = (self._history + [line])[-_HISTORY:]
+            self._history = (self._history + [line])[-HISTORY:]
         self._place = len(self._history)
 
     # -- tools ----------------------------------------------------------------------------------------
@@ -403,7 +191,7 @@ class Console:
         column, word = found[0]
         command = self._COMMANDS.get(word)
         if command is None and word not in ACTS:
-            raise Refused("no such command: " + clip(word), _allowed(word, list(self._COMMANDS) + list(ACTS)), column)
+            raise Refused("no such command: " + clip(word), allowed(word, list(self._COMMANDS) + list(ACTS)), column)
         usage, most = (command[0], command[3]) if command else (ACTS[word][0], ACTS[word][0].count("[") or 1)
         if len(found) - 1 > most:
             raise Refused("too many words", "write " + usage, found[most + 1][0])
@@ -414,7 +202,7 @@ class Console:
     def _show(self, line, found, now):
         word = found[1][1] if len(found) > 1 else "status"
         if word not in _SHOW:
-            raise Refused("cannot show " + clip(word), _allowed(word, _SHOW), found[1][0])
+            raise Refused("cannot show " + clip(word), allowed(word, _SHOW), found[1][0])
         if word == "config":
             return _lines(hide(merge(*self._new)[0])) or ["nothing is configured"]
         if word == "log":
@@ -426,7 +214,7 @@ class Console:
         path, row = locate(found[1], found[0])
         if row is None:
             name = path[0] if len(path) > 1 or not section(path[0])[1] else None
-            keys = ", ".join(sorted(_rows(name))) if name else "NAME"
+            keys = ", ".join(sorted(rows(name))) if name else "NAME"
             raise Refused(dotted(path) + " is a section", "go on with a dot and one of: " + keys, found[0])
         return path, row
 
@@ -482,7 +270,7 @@ class Console:
             minutes = int(word) if word.isdigit() else 0
             if not 1 <= minutes <= _CONFIRM_MAX:
                 raise Refused("is no time", "choose 1 to %d minutes" % _CONFIRM_MAX, found[2][0])
-        tree, secrets = _copy(self._new[0]), _copy(self._new[1])
+        tree, secrets = copy_of(self._new[0]), copy_of(self._new[1])
         config = self._checked(tree, secrets)
         if self._confirm_at is None:  # what waits for it is nothing to go back to
             self._before = (self._tree, self._secrets)
@@ -512,14 +300,14 @@ class Console:
         return ["confirmed; write save to keep it over a restart"]
 
     def _discard(self, line=None, found=None, now=None):
-        self._new = (_copy(self._tree), _copy(self._secrets))
+        self._new = (copy_of(self._tree), copy_of(self._secrets))
         return []
 
     def _rollback(self, line, found, now):
         before = self._before or self._host.previous()
         if before is None:
             raise Refused("there is nothing before this", "see compare and discard", found[0][0])
-        self._new = (_copy(before[0]), _copy(before[1]))
+        self._new = (copy_of(before[0]), copy_of(before[1]))
         return self._compare() + ["write commit to run this"]
 
     def _save(self, line, found, now):
@@ -552,12 +340,12 @@ class Console:
 
     def on_timer(self, now):
         """Go back to what ran before."""
-        if ticks.due(self._confirm_at, now):
+        if self._before is not None and ticks.due(self._confirm_at, now):
             self._confirm_at = None
             self._tree, self._secrets = self._before
             self._before = None
             self._discard()
-            self._host.write("\nnot confirmed: back to the configuration before\n" + _PROMPT + self._line)
+            self._host.write("\nnot confirmed: back to the configuration before\n" + self.prompt + self._line)
             try:
                 self._host.apply(self._checked(self._tree, self._secrets), now)
             except Refused:  # there was none
@@ -570,11 +358,11 @@ class Console:
         found = split(line)
         if not found or (len(found) == 1 and not line.endswith(" ")):
             word = found[0][1] if found else ""
-            rows = [
+            known = [
                 (self._COMMANDS[name][0], self._COMMANDS[name][1]) for name in self._COMMANDS if name.startswith(word)
             ]
-            rows += [ACTS[name] for name in ACTS if name.startswith(word)]
-            return ["%-22s %s" % row for row in sorted(rows)]
+            known += [ACTS[name] for name in ACTS if name.startswith(word)]
+            return ["%-22s %s" % row for row in sorted(known)]
         texts = _SHOW if found[0][1] == "show" else {}
         out = []
         for choice in self.choices(line):
@@ -611,7 +399,7 @@ class Console:
             return ()
         parts = last.split(".")[:-1]
         if not parts:
-            return [row[0] + "." for row in SECTIONS if row[0]] + list(_rows(""))
+            return [row[0] + "." for row in SECTIONS if row[0]] + list(rows(""))
         found = section(parts[0])
         before = ".".join(parts) + "."
         if found is None or len(parts) > 2:
@@ -634,7 +422,7 @@ class Console:
             self._line += more
             self._host.write(more)
         else:
-            self._host.write("\n" + "  ".join(found) + "\n" + _PROMPT + self._line)
+            self._host.write("\n" + "  ".join(found) + "\n" + self.prompt + self._line)
 
     # word: (usage, help, method, most arguments)
     _COMMANDS = {
