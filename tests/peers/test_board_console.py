@@ -1,6 +1,7 @@
 """A virtual board from nothing: configured at its console, tunnel to xl2tpd, pppd on its UART, frames captured live."""
 
 import json
+import os
 import struct
 import subprocess
 import time
@@ -9,8 +10,10 @@ import pytest
 import serial
 from littlefs import LittleFS
 
+from laclet.wire.address import ipv4_bytes, ipv4_text
 from laclet_host.board import mpy
 from laclet_host.board.virtual import VirtualBoard
+from laclet_host.desk.caller import Caller, open_raw
 from peers.needs import need
 from peers.pppd import PppdSerial
 from peers.service import rom
@@ -103,6 +106,54 @@ def test_a_board_relays_pppd_to_xl2tpd_and_shows_the_frames(lab, lns, cpe, here,
             socat.terminate()
     pcap(console.frames, tmp_path / "frames.pcap")
     assert_dissects(tmp_path / "frames.pcap")
+
+
+def test_two_uarts_one_with_flow_control_and_one_behind_a_modem(lab, lns, cpe, here, cable, tmp_path):
+    need("xl2tpd", "pppd", "socat")
+    deliver(tmp_path / "flash.img")
+    prefix = ["nsenter", "-t", str(here.pid), "-n"]
+    with (
+        Xl2tpdLns(lns, "chap", SECRET),
+        VirtualBoard(flash=tmp_path / "flash.img", rom=rom(lab), heap="256K", uarts=(1, 2), prefix=prefix) as board,
+        subprocess.Popen(["socat", f"FILE:{board.uarts[1]},raw,echo=0", f"FILE:{cable.near},raw,echo=0"]) as socat,
+    ):
+        console = Console(board.port)
+        fd = open_raw(board.uarts[2])
+        try:
+            while "Enter for the console" not in "".join(console.log):
+                console.line()
+            more = (
+                ("line.uart.flow", "rtscts"),
+                ("line.second.device", "2"),
+                ("line.second.modem", "answer"),
+                ("call.other.tunnel", "lns"),
+                ("call.other.line", "second"),
+            )
+            for path, value in (*configuration(lns), *more):
+                console.do("set " + path, value=value)
+            console.do("commit")
+            caller = Caller(fd, "user", "secret")
+            with PppdSerial(cpe) as host:
+                _, own, _ = host.up()
+                assert caller.run(TIMEOUT, lambda: modem_is(console, "idle"))
+                caller.call()
+                assert caller.run(TIMEOUT, lambda: caller.settings), console.do("show status")
+                addresses = {own, ipv4_text(caller.settings["local"])}
+                assert len(addresses) == 2 and all(each.startswith("10.9.0.") for each in addresses)
+                caller.ping(ipv4_bytes("10.9.0.1"))
+                assert caller.run(TIMEOUT, lambda: caller.pongs)
+                assert_passes(cpe, own, lns, "10.9.0.1", 50_000)
+                calls = console.do("show status")["calls"]
+                assert [calls[name]["state"] for name in ("other", "port")] == ["up", "up"]
+        finally:
+            os.close(fd)
+            console.close()
+            socat.terminate()
+
+
+def modem_is(console, state):
+    """What the board says of the modem of its second line."""
+    return console.do("show status")["calls"]["other"]["modem"]["state"] == state
 
 
 def deliver(path):
