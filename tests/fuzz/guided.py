@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "host"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("firmware", "host", "tests", "tests/unit")]
 
 
 def pieces(data):
@@ -213,6 +213,116 @@ def carriers_target(data):
             machine.receive(buf, start, end, "peer", 0)
 
 
+def describe_target(data):
+    """Packets in words, for logs: of L2TP, of PPP, disconnect causes."""
+    from laclet.l2tp import disconnect
+    from laclet.l2tp.describe import describe as describe_l2tp
+    from laclet.ppp.describe import describe as describe_ppp
+
+    for piece in pieces(data):
+        buf, start, end = room(piece)
+        texts = [describe_ppp(buf, start, end), disconnect.text(bytes(piece))]
+        if len(piece) >= 12:
+            buf[start : start + 4] = bytes((0xC8, 2, (end - start) >> 8, (end - start) & 0xFF))
+            texts.append(describe_l2tp(buf, start, end, b"secret"))
+        assert all("secret" not in text and text.isprintable() for text in texts)
+
+
+def proxy_target(data):
+    """The proxy AVPs of an ICCN at an LNS that accepts them (RFC 2661 section 4.4.5)."""
+    from laclet.ppp import proxy
+    from laclet.ppp.link import PppLink
+    from laclet.wire import avp
+
+    options = {"secret_of": lambda name: b"secret", "address": b"\x0a\0\0\1", "peer_address": b"\x0a\0\0\2"}
+    link = PppLink(random, demand=("chap", "pap"), **options)
+    link.joined = Nowhere()
+    values = [bytes(piece) for piece in pieces(data)]
+    kinds = (26, 27, 28, avp.PROXY_AUTHEN_NAME, avp.PROXY_AUTHEN_CHALLENGE, avp.PROXY_AUTHEN_RESPONSE)
+    pairs = list(zip(kinds, values, strict=False))
+    number = int.from_bytes(data[:2], "big")
+    pairs += [(avp.PROXY_AUTHEN_TYPE, number % 7), (avp.PROXY_AUTHEN_ID, number)]
+    proxy.accept(link, pairs, 0)
+    for now in range(0, 20_000, 700):
+        link.on_timer(now)
+
+
+def multilink_target(data):
+    """Fragments of two links, into the bundle of a server."""
+    from bundlepair import Desk
+
+    desk = Desk()
+    cables = [desk.cable() for _ in range(2)]
+    desk.world.run(1000)
+    for i, piece in enumerate(pieces(data)):
+        buf, start, end = room(b"\0\x3d" + bytes(piece))
+        cables[i & 1].b.carry(buf, start, end, desk.world.now)
+        desk.world.run(200)
+
+
+def mppe_target(data):
+    """Encrypted frames and resets, both ways of keeping keys."""
+    from laclet.ppp.mppe import Receiver
+
+    for stateless in (True, False):
+        receiver = Receiver(bytes(range(16)), 128, stateless)
+        for piece in pieces(data):
+            buf, start, end = room(b"\0\xfd" + bytes(piece))
+            receiver.open(buf, start, end)
+
+
+def vj_target(data):
+    """Compressed and uncompressed TCP headers."""
+    from laclet.ppp.vj import Decompressor
+
+    vj = Decompressor(16)
+    for piece in pieces(data):
+        buf, start, end = room(piece[1:])
+        start = (vj.uncompressed if piece[:1] == b"u" else vj.compressed)(buf, start, end)
+        assert start == -1 or 0 <= start <= end
+
+
+def eap_relay_target(data):
+    """EAP between a peer and a judge elsewhere, both of whom may lie."""
+    from laclet.ppp.link import PppLink
+
+    link = PppLink(random, demand=("eap",), secret_of=lambda name: None, address=b"\x0a\0\0\1", peer_address=b"abcd")
+    link.joined = Nowhere()
+    verdicts = pieces(data)
+
+    def judge(evidence, done, now):
+        said = bytes(verdicts.pop()) if verdicts else b""
+        done({"right": (True, False, None)[len(said) % 3], "eap": said, "state": [said]}, now)
+
+    link.judge = judge
+    link.open(0)
+    link.lower_up(0)
+    link.carry(*room(b"\xc0\x21\2\1\0\x0e\1\4\5\xdc\3\4\xc2\x27"), 0)
+    link.carry(*room(b"\xc0\x21\1\1\0\4"), 0)
+    for now, piece in enumerate(pieces(data)):
+        link.carry(*room(b"\xc2\x27" + bytes(piece)), now)
+
+
+def radius_target(data):
+    """What comes to the port of a RADIUS client, and what a reply may hold."""
+    from pyrad import dictionary, packet
+
+    from laclet_linux.radius import _verdict
+
+    request = packet.AuthPacket(code=1, id=1, secret=b"secret", authenticator=bytes(16))
+    raw = bytes((data[0] & 15 if data else 2, 1)) + (4 + len(data)).to_bytes(2, "big") + bytes(data)
+    try:
+        reply = packet.Packet(packet=raw, secret=b"secret", dict=dictionary.Dictionary())
+        request.VerifyReply(reply, raw)
+    except (packet.PacketError, ValueError, IndexError, KeyError):
+        return
+    for method in ("pap", "chap", "mschap", "mschap-v2", "eap"):
+        verdict = _verdict(request, reply, {"method": method, "challenge": bytes(16)})
+        assert verdict["right"] in (True, False, None)
+        if verdict.get("keys"):
+            assert all(len(key) in (8, 16) for bits in (40, 128) for key in verdict["keys"](bits))
+
+
 TARGETS = {name[: -len("_target")]: call for name, call in list(globals().items()) if name.endswith("_target")}
 
 
@@ -221,7 +331,7 @@ def main():
     import atheris
 
     target = TARGETS[sys.argv.pop(1)]
-    with atheris.instrument_imports(include=["laclet"]):
+    with atheris.instrument_imports(include=["laclet", "laclet_linux", "pyrad"]):
         target(b"")  # imports what it needs
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()

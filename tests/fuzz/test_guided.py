@@ -10,7 +10,7 @@ import pytest
 from fuzz.guided import TARGETS
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 4
+SECONDS = 3
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
