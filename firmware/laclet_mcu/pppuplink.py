@@ -73,10 +73,13 @@ class PppUplink:
         self._dial(now)
 
     def close(self):
-        """Give back the line."""
+        """End the call in order, and give back the line."""
         self._at = None
         if self._wire is not None:
+            self.link.close(self._uplinks.shell.now())  # one Terminate-Request; nobody waits for its answer
+            self._wire.flush()
             self._wire.close()
+            self._wire = None
 
     def poll_at(self):
         """When it is dialled again."""
