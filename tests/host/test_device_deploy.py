@@ -100,7 +100,7 @@ def test_mpremote_finds_what_was_deployed(bare):
     )
 
 
-@pytest.mark.parametrize("write", [3, 200])
+@pytest.mark.parametrize("write", [3, 15])
 def test_power_lost_in_the_middle_and_deployed_again(write, device, desk, monkeypatch):
     monkeypatch.setattr(repl, "_STUCK", 2)
     with repl.Repl(device.port) as prompt:
@@ -109,8 +109,7 @@ def test_power_lost_in_the_middle_and_deployed_again(write, device, desk, monkey
     device.kill()
     device.start(cut_after=write)
     code = laclet("deploy", "--port", device.port, "--no-check", code=None).exit_code
-    assert code in (0, TIMEOUT, DEVICE_ABSENT)
-    device.kill()
+    assert code in (TIMEOUT, DEVICE_ABSENT) and not device.powered
     device.start()
     done = json.loads(laclet("deploy", "--port", device.port, "--json").stdout)
     assert done["hostname"] == "cpe-17"

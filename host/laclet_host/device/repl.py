@@ -9,13 +9,22 @@ from typing import Any
 
 import serial
 
-from ..ui import TIMEOUT, Trouble
-from .ports import BAUD, Absent, Mute, open_port
+from ..ui import Trouble
+from .ports import BAUD, Absent, DeviceError, Mute, open_port
 
 _PROMPT = 6.0  # s for what runs to end after Ctrl-C: laclet closes its tunnels in order; the second one is for good
 _RAW = b"raw REPL; CTRL-B to exit\r\n"  # mpremote itself waits for the ">" before each command
 _STUCK = 15.0  # s without a byte while code runs on the board
-_CHUNK = 768  # bytes of a file in one command
+_CHUNK = 1024  # bytes of a file in one command
+_OPEN = "import os\nfrom binascii import a2b_base64 as d\nf=open(%r,'wb')\n"
+_WRITE = "f.write(d('%s'))\n"
+_RENAME = """f.close()
+try: os.rename(%r,%r)
+except OSError:
+    os.remove(%r)
+    os.rename(%r,%r)
+"""
+_DROP = "f.close()\nos.remove(%r)"
 RESET = "import machine; machine.reset()"
 
 _WALK = """
@@ -108,16 +117,15 @@ class Repl:
             if re.match(r"OSError:.*\b(28|ENOSPC)\b", words[-1]):
                 raise Trouble(f"{self.port}: the board's file system is full; remove files there") from None
             raise Trouble(f"{self.port}: {words[-1]}") from None
-        except TransportError:
-            raise Mute(
-                f"{self.port}: has stopped answering; reset the board, and repeat the command", TIMEOUT
-            ) from None
         except (OSError, serial.SerialException, TypeError, IndexError):
-            raise Absent(f"{self.port}: has gone in the middle; plug it in again, and repeat the command") from None
+            failure: DeviceError = self._gone()
+        except TransportError:
+            failure = Mute(f"{self.port}: has stopped answering; reset the board, and repeat the command")
         except Exception as error:  # mpremote's own, of half an answer
-            raise Mute(
-                f"{self.port}: answers in pieces ({type(error).__name__}); check the cable, and repeat"
-            ) from None
+            failure = Mute(f"{self.port}: answers in pieces ({type(error).__name__}); check the cable, and repeat")
+        with contextlib.suppress(OSError):  # there is nobody to be told to restart
+            self._line.close()
+        raise failure
 
     def eval(self, expression: str) -> Any:
         """A value of the board."""
@@ -161,15 +169,19 @@ class Repl:
         """Make a file, all or nothing: beside the old one, then renamed."""
         self._make_folder(path.rpartition("/")[0])
         new = path + ".new"
-        self.exec(f"import os\nfrom binascii import a2b_base64 as d\nf=open({new!r},'wb')")
+        steps = [_WRITE % base64.b64encode(data[at : at + _CHUNK]).decode() for at in range(0, len(data), _CHUNK)] or [
+            ""
+        ]
+        steps[0] = _OPEN % new + steps[0]
+        steps[-1] += _RENAME % (new, path, path, new, path)
         try:
-            for at in range(0, len(data), _CHUNK):
-                self.exec(f"f.write(d({base64.b64encode(data[at : at + _CHUNK]).decode()!r}))")
-        finally:
-            self.exec("f.close()")
-        self.exec(
-            f"try: os.rename({new!r},{path!r})\nexcept OSError:\n os.remove({path!r})\n os.rename({new!r},{path!r})"
-        )
+            for step in steps:  # each takes a while to be sent, and to be answered
+                self.exec(step)
+        except DeviceError:
+            raise
+        except Trouble:
+            self.exec(_DROP % new)
+            raise
 
     def remove(self, path: str) -> None:
         """Remove a file, and its folder when that is empty then."""
@@ -217,4 +229,4 @@ class Repl:
         return True
 
     def _gone(self) -> Absent:
-        return Absent(f"{self.port}: has gone; plug it in again, and repeat the command")
+        return Absent(f"{self.port}: has gone in the middle; plug it in again, and repeat the command")
