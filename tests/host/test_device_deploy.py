@@ -291,7 +291,7 @@ def test_usb_ports_are_told_by_what_they_are(monkeypatch):
         return info
 
     pico = usb("/dev/ttyNONE0", 0x2E8A, 5, serial_number="E661", product="Board in FS mode", location="1-1")
-    modem = usb("/dev/ttyNONE1", 0x1199, 0x9071, product="Modem", location="1-2")
+    modem = usb("/dev/ttyNONE1", 0x1199, 0x9071, product="Modem [red]", location="1-2")
     builtin = usb("/dev/ttyS0", None, None)
     monkeypatch.setattr(list_ports, "comports", lambda: [pico, modem, builtin])
     found = {each["port"]: each for each in json.loads(laclet("devices", "--json").stdout)}
@@ -301,6 +301,7 @@ def test_usb_ports_are_told_by_what_they_are(monkeypatch):
     for text, ports in (("vid=0x2E8A", 1), ("vid=2e8a,vid=1199", 2), ("vid=1199,serial=E661", 0), ("pid=9071", 1)):
         given = laclet("devices", "-f", text, "--json", "--no-ask")
         assert len(json.loads(given.stdout)) == ports, text
+    assert "Modem [red]" in laclet("devices", "--no-ask").stdout
     assert address("id:E661") == address("usb:2e8a:0005:E661") == "/dev/ttyNONE0"
     assert address("usb:1199:9071:1-2") == "/dev/ttyNONE1"
     assert "vid is a hexadecimal number" in laclet("devices", "-f", "vid=pico", code=2).stderr

@@ -4,7 +4,7 @@ import click
 
 from ..ui import DEVICE_ABSENT, fail, print_json
 
-_COLUMNS = ("port", "name", "laclet", "MicroPython", "state", "")
+_COLUMNS = ("port", "name", "hostname", "laclet", "MicroPython", "state", "")
 
 
 @click.command()
@@ -30,16 +30,17 @@ def devices(filters, ask, ids, as_json) -> None:
 
 
 def _table(asked: list[dict], ids: bool) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
+
+    from ..device.progress import wide_console
 
     table = Table(box=None, pad_edge=False)
     for column in ("id", *_COLUMNS) if ids else _COLUMNS:
         table.add_column(column, overflow="fold")
     for each in asked:
-        name = each["hostname"] or each["name"]
         kind = each["machine"] or " or ".join(each["boards"])
-        cells = (each["port"], name, each["laclet"], each["micropython"], each["state"], each["detail"] or kind)
-        table.add_row(*[cell or "-" for cell in ((each["id"], *cells) if ids else cells)])
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+        cells = [each[key] for key in ("port", "name", "hostname", "laclet", "micropython", "state")]
+        cells = [*([each["id"]] if ids else []), *cells, each["detail"] or kind]
+        table.add_row(*[escape(cell or "-") for cell in cells])
+    wide_console().print(table)

@@ -14,12 +14,9 @@ from ..configtext import join
 from ..ui import CONFIG_INVALID, Trouble
 from . import files
 from .flash import Job, flash
-from .progress import Tell
+from .progress import Tell, wide_console
 
 _ABOUT = ("name", "port", "volume", "board", "config")  # columns that are no keys of the configuration
-
-
-_WIDE = 200  # columns of a table that goes to a file
 
 
 class Row(NamedTuple):
@@ -135,7 +132,7 @@ def run(rows: list[Row], jobs: int, teller: Callable[[str], Tell]) -> list[dict[
 
 def table(done: list[dict[str, Any]]) -> None:
     """The report for people, on stdout."""
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False)
@@ -145,6 +142,5 @@ def table(done: list[dict[str, Any]]) -> None:
         where = each.get("port") or each.get("volume") or ""
         result = "good" if each["ok"] else each["error"].removeprefix(f"{where}: ")
         cells = (each["name"], where, each.get("mac", ""), each.get("board", ""), each["seconds"], result)
-        made.add_row(*map(str, cells))
-    console = Console()
-    console.print(made, width=None if console.is_terminal else _WIDE)
+        made.add_row(*[escape(str(cell)) for cell in cells])
+    wide_console().print(made)

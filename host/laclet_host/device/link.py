@@ -22,6 +22,7 @@ _KEPT = 1000  # lines of the log that wait for somebody to read them
 # Out of a raw REPL that a tool has left (Ctrl-B); away with half a line, after half an escape sequence too (Ctrl-U).
 _CLEAR = b"\x02\x15\x15"
 _PROMPT = "laclet> "
+_NO_MEMORY = "[console]: no memory for it"  # what a board says instead of an answer
 
 
 class Refused(Exception):
@@ -167,6 +168,10 @@ class Link:
                 raise self._gone() from None
         raw, self._left = self._left.split(b"\n", 1)
         line = raw.decode("utf-8", "replace").rstrip("\r")
+        if _NO_MEMORY in line:
+            raise Mute(
+                f"{self.port}: has no memory for its console beside the calls; its prompt goes (--prompt, mpremote)"
+            )
         while line.startswith(_PROMPT):
             line = line[len(_PROMPT) :]
         if line.startswith("{") and line.endswith("}"):

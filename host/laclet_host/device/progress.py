@@ -8,6 +8,7 @@ import click
 
 Tell = Callable[[str, float | None], None]  # (what is being done, per cent of it or None)
 
+_WIDE = 250  # columns where there is no terminal
 _SHORT = 44  # characters beside a bar
 
 
@@ -38,6 +39,14 @@ class _Lines:
         if doing != self._last:
             self._last = doing
             click.echo(self._before + doing, err=True)
+
+
+def wide_console():
+    """rich's console on stdout; tables that go to a file or a program are not folded to 80 columns."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
 
 
 @contextlib.contextmanager
