@@ -64,7 +64,7 @@ def delivered(config=None, secrets=None):
     return files
 
 
-def laclet_board(folder, rom, heap="192K", **files):
+def laclet_board(folder, rom, heap="256K", **files):
     """A board that is not yet switched on; its flash is ``folder``/flash.img."""
     (folder / "flash.img").write_bytes(flash_image(files.pop("files", None) or delivered(**files)))
     return VirtualBoard(flash=folder / "flash.img", rom=rom, heap=heap)

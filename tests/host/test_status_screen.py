@@ -31,11 +31,17 @@ class TestBoard:
             lines = done.stdout.split("\n")
             assert lines[:2] == [f"board: {board.port}", "  hostname: meter-17"]
             assert re.fullmatch(rf"  running: laclet {re.escape(__version__)}, MicroPython 1\.\d+\.\d+, .+", lines[2])
-            assert re.fullmatch(r"  memory: \d+\.\d\d KiB free of 1\d\d\.\d\d KiB", lines[3])
+            assert re.fullmatch(r"  memory: \d+\.\d\d KiB free of 2\d\d\.\d\d KiB", lines[3])
             assert {"tunnel: lns", "  server: 127.0.0.1 port 9", "call: uart", "  device: 1"} <= set(lines)
             assert "\x1b" not in done.stdout, "no colours in a pipe"
             found = json.loads(laclet(tmp_path, "status", "--port", board.port, "--json").stdout)
             assert found[board.port]["hostname"] == "meter-17" and found[board.port]["stats"]["heap_free"] > 0
+
+    def test_a_board_without_memory_for_its_console(self, tmp_path, tmp_path_factory):
+        config = {"tunnel": {"lns": {"server": "127.0.0.1:9"}}, "call": {"home": {"tunnel": "lns"}}}
+        with laclet_board(tmp_path, rom(tmp_path_factory), "160K", config=config) as board:
+            done = laclet(tmp_path, "status", "--port", board.port)
+        assert done.returncode == 5 and "no memory for the console beside the calls; use its prompt" in done.stderr
 
 
 BOARD = {
