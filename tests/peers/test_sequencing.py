@@ -103,3 +103,19 @@ def test_a_peer_that_knows_no_classes_gets_unmarked_packets(lab, lns, here):
         _, own, peer = service.up()
         assert_passes(here, own, lns, peer)
     assert count(capture, here.address, "ip.dsfield.dscp != 0") == 0
+
+
+def test_xl2tpd_reads_what_we_hide(lab, lns, here):
+    need("xl2tpd", "pppd")
+    ours, passwords = client(lns.address, hidden_avps=True)
+    passwords["tunnel"] = {"nas": {"tunnel_secret": "tunnelsecret"}}
+    with Xl2tpdLns(lns, secret="tunnelsecret") as server, lab.capture(here) as capture:
+        with Laclet(here, ours, passwords) as service:
+            _, own, peer = service.up()
+            server.up()
+            assert_passes(here, own, lns, peer)
+            assert service.faults() == []
+        server.down()
+    for message in (10, 12):  # ICRQ, ICCN
+        assert count(capture, here.address, f"l2tp.avp.message_type == {message} and l2tp.avp.hidden == 1") == 1
+    assert_well_formed(capture.path, here.address, secret="tunnelsecret")

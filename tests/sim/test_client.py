@@ -185,3 +185,23 @@ def left(server, asked):
     p = Pair(lns(**server), client(call=asked))
     p.run(20_000)
     assert not p.up() and p.call.fault.layer == "auth", p.call.fault
+
+
+def test_avps_are_hidden_by_those_who_want_it():
+    for here, there in ((True, True), (True, False), (False, True)):
+        assert hiders(here, there) == {"cpe": here, "lns": there}
+
+
+def hiders(here, there):
+    """Who hides AVPs of its call."""
+    secret = {"tunnel_secret": "s3cret"}
+    p = Pair(lns(hidden_avps=there, **secret), client(tunnel=dict(secret, hidden_avps=here)))
+    p.net.trace = []
+    assert p.run(5000, p.up)
+    found = {"cpe": False, "lns": False}
+    for _, source, _, data in p.net.trace:
+        at = 12
+        while data[0] & 0x80 and at < len(data):
+            found[source[0]] = found[source[0]] or bool(data[at] & 0x40)
+            at += (data[at] & 3) << 8 | data[at + 1]
+    return found
