@@ -169,9 +169,7 @@ class Link:
         raw, self._left = self._left.split(b"\n", 1)
         line = raw.decode("utf-8", "replace").rstrip("\r")
         if _NO_MEMORY in line:
-            raise Mute(
-                f"{self.port}: has no memory for its console beside the calls; its prompt goes (--prompt, mpremote)"
-            )
+            raise Mute(f"{self.port}: no memory for the console beside the calls; use its prompt (--prompt, mpremote)")
         while line.startswith(_PROMPT):
             line = line[len(_PROMPT) :]
         if line.startswith("{") and line.endswith("}"):
