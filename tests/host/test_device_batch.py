@@ -13,7 +13,7 @@ from flashdesk import VFS, Cable, laclet, micropython_image, mock, without_pins
 
 from laclet_host.device import batch, files, firmware
 from laclet_host.device.flash import Job
-from laclet_host.ui import CONFIG_INVALID, FAILURE, VERIFY_MISMATCH, Trouble
+from laclet_host.ui import CONFIG_INVALID, FAILURE, INTERRUPTED, VERIFY_MISMATCH, Trouble
 
 CONFIG = """
 [tunnel.lab]
@@ -174,6 +174,19 @@ def test_the_newest_release_is_downloaded_compared_and_kept(desk, site):
     kept = firmware.cache() / NAME
     kept.write_bytes(kept.read_bytes()[:-1])
     assert "is not as it was downloaded; remove it" in make(desk, code=VERIFY_MISMATCH).stderr
+
+
+def test_at_a_terminal_questions_are_asked(desk, site, monkeypatch):
+    monkeypatch.setattr("laclet_host.commands.flash._somebody_is_there", lambda: True)
+    assert "would be downloaded; go on? [y/N]: n" in make(desk, code=FAILURE, text="n\n").output
+    assert not firmware.cache().exists()
+    del site[f"/resources/firmware/{NAME}.sha256"]
+    asked = make(desk, code=FAILURE, text="y\nn\n").output
+    assert f"nothing vouches for {NAME}, SHA-256 " in asked and list(firmware.cache().iterdir()) == []
+    make(desk, text="y\ny\n")
+    make(desk)
+    done = laclet("flash", "--port", "/dev/ttyNONE", "--image", desk / "mp.bin", code=INTERRUPTED, text="n\n")
+    assert "All files on /dev/ttyNONE are erased, its configuration too" in done.output
 
 
 def test_an_image_with_another_sum_is_refused(desk, site):

@@ -86,7 +86,7 @@ def _source(image, download, sha256, as_json):
     from ..device.progress import shown
 
     def asks(text: str) -> bool:
-        return sys.stdin.isatty() and click.confirm(text + "; use it?", err=True)
+        return _somebody_is_there() and click.confirm(text + "; go on?", err=True)
 
     one_at_a_time = Lock()
 
@@ -101,7 +101,7 @@ def _source(image, download, sha256, as_json):
         kept = None if download else firmware.cached(board, suffix)
         if kept is not None:
             return kept
-        if not download and not asks(f"MicroPython for {board} is not in {firmware.cache()}; download it"):
+        if not download and not asks(f"MicroPython for {board} is not in {firmware.cache()} and would be downloaded"):
             raise Trouble(f"no MicroPython for {board} in {firmware.cache()}; give --image FILE, or --download")
         with shown([board], as_json) as teller:
             return firmware.download(board, suffix, sha256, asks, teller(board))
@@ -109,8 +109,12 @@ def _source(image, download, sha256, as_json):
     return source
 
 
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
 def _warn(what) -> None:
-    if not sys.stdin.isatty():
+    if not _somebody_is_there():
         raise Trouble(f"all files on {what} would be erased; add --yes if that is right", 2)
     click.confirm(f"All files on {what} are erased, its configuration too (see laclet backup). Go on?", abort=True)
 
