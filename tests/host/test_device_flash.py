@@ -1,6 +1,7 @@
 """``laclet flash`` with esptool against a mock of the chips' bootloader, and what it wrote booted by MicroPython."""
 
 import json
+import stat
 import subprocess
 import sys
 
@@ -163,6 +164,7 @@ def test_one_image_is_what_esptool_merges(desk):
     words = ("--image", desk / "esp32.bin", "--config", desk / "cpe.toml", "--output", desk / "one.bin", "--json")
     done = json.loads(laclet("flash", "ESP32_GENERIC", *words).stdout)
     one = (desk / "one.bin").read_bytes()
+    assert stat.S_IMODE((desk / "one.bin").stat().st_mode) == 0o600, "it holds secrets"
     assert done["bytes"] == len(one) == VFS[0] + VFS[1] - 0x1000
     (desk / "fs.bin").write_bytes(one[VFS[0] - 0x1000 :])
     command = [sys.executable, "-m", "esptool", "--chip", "esp32", "merge-bin", "--target-offset", "0x1000"]

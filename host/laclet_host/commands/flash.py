@@ -1,5 +1,6 @@
 """Devices are made: MicroPython, laclet and a configuration on a bare chip."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -127,7 +128,9 @@ def _to_file(job, output: Path, as_json: bool) -> None:
         raise Trouble("which board? name it before --output", 2)
     with shown([job.board], as_json) as teller:
         name, data = image_for(job, teller(job.board))
-    output.write_bytes(data)
+    # It holds the secrets of its configuration.
+    with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
+        file.write(data)
     if as_json:
         print_json({"file": str(output), "board": job.board, "image": name, "bytes": len(data)})
     else:
