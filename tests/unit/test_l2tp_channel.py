@@ -1,6 +1,6 @@
 """The reliable control channel by itself (RFC 2661 §5.8, Appendix A), and a tunnel's answer to a wrong version."""
 
-from laclet.l2tp.channel import DELIVER, DUPLICATE, HELD, OUTSIDE, Channel
+from laclet.l2tp.channel import DELIVER, DUPLICATE, HELD, MAX_HELD, OUTSIDE, Channel
 from laclet.l2tp.endpoint import Endpoint
 from laclet.l2tp.tunnel import TunnelOptions
 from laclet.wire import avp
@@ -125,6 +125,20 @@ def test_out_of_order_messages_wait_for_their_turn():
     assert c.accept(1, 0) == DELIVER
     assert c.next_held(0) == "two" and c.next_held(0) is None
     assert c.nr == 3
+
+
+def test_a_wide_window_keeps_a_bounded_number_out_of_order():
+    c = Channel(rws=65535)
+    for n in range(1, 1000):
+        verdict = c.accept(n, 0)
+        assert verdict == (HELD if n <= MAX_HELD else OUTSIDE), n
+        if verdict == HELD:
+            c.hold(n, n)
+    assert c.accept(0, 0) == DELIVER
+    for n in range(1, MAX_HELD + 1):
+        assert c.next_held(0) == n
+    assert c.next_held(0) is None and c.accept(MAX_HELD + 1, 0) == DELIVER
+    assert c.accept(0x7FFF, 0) == HELD and c.accept(0xFFF0, 0) == DUPLICATE
 
 
 def test_sequence_numbers_wrap():
