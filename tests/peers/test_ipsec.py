@@ -1,6 +1,7 @@
 """L2TP over IPsec against strongSwan, with xl2tpd and pppd above it: the whole way, and every way to fail."""
 
 import re
+import signal
 import subprocess
 import time
 
@@ -12,7 +13,7 @@ from peers.needs import need
 from peers.pppd import PppdSerial
 from peers.service import LACLET, Laclet, MicroLaclet
 from peers.strongswan import PSK, StrongSwan
-from peers.traffic import assert_passes
+from peers.traffic import assert_passes, counted, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
@@ -251,10 +252,14 @@ def test_silence_is_named(lab, here):
     assert not [frame for frame in frames(capture.path) if "l2tp" in frame.protocols]
 
 
-def test_sas_that_end_do_not_end_the_tunnel(lns, here):
-    """strongSwan restarts, xl2tpd does not: the tunnel and its call go on."""
+def test_sas_that_end_do_not_end_the_tunnel(lab, lns, here):
+    """strongSwan restarts, xl2tpd does not: the tunnel and its call go on, and nothing goes in clear meanwhile."""
     need("swanctl", "xl2tpd", "pppd")
-    with Xl2tpdLns(lns) as server, Laclet(here, *client(lns.address)) as service:
+    with (
+        Xl2tpdLns(lns) as server,
+        lab.capture(here) as capture,
+        Laclet(here, *client(lns.address)) as service,
+    ):
         with StrongSwan(lns, ike=FAST):
             _, own, peer = service.up()
             server.up()
@@ -264,13 +269,14 @@ def test_sas_that_end_do_not_end_the_tunnel(lns, here):
             service.said("IPsec is up again")
             assert_passes(here, own, lns, peer)
     assert service.text().count("call connected") == 1
+    assert_nothing_in_clear(capture.path, here.address)
 
 
-def test_a_server_that_restarts(lns, here):
+def test_a_server_that_restarts(lab, lns, here):
     need("swanctl", "xl2tpd", "pppd")
     config, secrets = client(lns.address)
     config["tunnel"]["nas"] |= {"max_retries": 3, "retry_timeout": 0.5}
-    with Laclet(here, config, secrets) as service:
+    with lab.capture(here) as capture, Laclet(here, config, secrets) as service:
         for count in (1, 2):
             with Xl2tpdLns(lns) as server:
                 with StrongSwan(lns, ike=FAST):
@@ -279,6 +285,33 @@ def test_a_server_that_restarts(lns, here):
                     assert_passes(here, own, lns, peer)
                 server.kill()
             service.said("ike: the peer deleted the SA", count=count)
+    assert_nothing_in_clear(capture.path, here.address)
+
+
+def test_strongswan_asks_whether_we_are_alive(lns, here):
+    """RFC 3706; it asks only where nothing else tells."""
+    need("swanctl", "xl2tpd", "pppd")
+    with (
+        StrongSwan(lns, ike=FAST, more="dpd_delay = 1s") as swan,
+        Xl2tpdLns(lns) as server,
+        Laclet(here, *client(lns.address, ipsec_ike=FAST)) as service,
+    ):
+        service.up()
+        server.up()
+        swan.said(r"parsed INFORMATIONAL_V1 request \d+ \[ HASH N\(DPD_ACK\) \]", count=2, timeout=20)
+        assert service.faults() == []
+
+
+def test_a_peer_that_dies_is_found_out(lns, here):
+    need("swanctl", "xl2tpd", "pppd")
+    with StrongSwan(lns, ike=FAST) as swan, Xl2tpdLns(lns), Laclet(here, *client(lns.address)) as service:
+        service.up()
+        swan.process.kill(signal.SIGSTOP)
+        lns.run("ip", "xfrm", "state", "flush")  # or its kernel would go on answering
+        try:
+            service.said("ike: the peer does not answer any more", timeout=90)
+        finally:
+            swan.process.kill(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("ike", "esp"), PROPOSALS[:3])
@@ -295,6 +328,30 @@ def test_strongswan_calls_us(lab, cpe, here, ike, esp):
             assert_passes(cpe, own, here, peer)
             assert service.faults() == []
         here.no_address("laclet[0-9]+|tun[0-9]+")
+    assert_nothing_in_clear(capture.path, here.address)
+
+
+def test_new_keys_for_a_caller(lab, cpe, here):
+    """strongSwan calls, and renews both phases under traffic: no packet is lost."""
+    need("swanctl", "xl2tpd", "pppd")
+    with (
+        Laclet(here, *lns_of_ours(ipsec_ike=FAST, ipsec_esp="aes128-sha1")) as service,
+        lab.capture(here) as capture,
+        StrongSwan(cpe, here.address, ike=FAST, **THEIRS) as swan,
+        Xl2tpdClient(cpe, here.address) as caller,
+    ):
+        swan.initiate()
+        caller.dial()
+        interface, own, peer = caller.up()
+        service.up()
+        before = counted((cpe, interface))[0]
+        end = time.monotonic() + 45
+        while time.monotonic() < end:
+            ping(cpe, own, peer, 500)  # late is not lost: guests have hiccups
+        sent, answered = (now - was for now, was in zip(counted((cpe, interface))[0], before, strict=True))
+        assert sent == answered > 1000
+        assert service.faults() == []
+        assert len(re.findall(r"IKE_SA l2tp\[\d+\] established", swan.text())) >= 2
     assert_nothing_in_clear(capture.path, here.address)
 
 

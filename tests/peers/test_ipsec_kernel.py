@@ -10,8 +10,8 @@ from peers.capture import frames
 from peers.needs import need
 from peers.service import Laclet
 from peers.strongswan import MODULES, StrongSwan
-from peers.test_ipsec import FAST, LOCAL, OURS, assert_nothing_in_clear, client, lns_of_ours, losses
-from peers.traffic import assert_passes, ping
+from peers.test_ipsec import FAST, LOCAL, OURS, THEIRS, assert_nothing_in_clear, client, lns_of_ours, losses
+from peers.traffic import assert_passes, counted, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
@@ -52,17 +52,19 @@ def test_we_call(lab, lns, kernel, esp, encaps):
     assert_nothing_in_clear(capture.path, kernel.address)
 
 
-def counted(*ends):
-    """[packets sent, packets received] of the interface of each (place, interface), once nothing is on its way."""
-    seen = []
-    while len(seen) < 2 or seen[-1] != seen[-2]:
-        time.sleep(0.2)
-        files = [f"/sys/class/net/{interface}/statistics/{{}}_packets" for _, interface in ends]
-        ways = [
-            [int(end[0].read(file.format(way))) for way in ("tx", "rx")] for end, file in zip(ends, files, strict=True)
-        ]
-        seen.append(ways)
-    return seen[-1]
+def test_they_renew(lns, kernel):
+    """strongSwan renews both phases every few seconds, and now and then at the same time as we do."""
+    options = {"ipsec_plane": "kernel", "ipsec_esp": "aes128-sha1"}
+    with (
+        StrongSwan(lns, ike=FAST, esp="aes128-sha1", **THEIRS) as swan,
+        Xl2tpdLns(lns) as server,
+        Laclet(kernel, *client(lns.address, **options)) as service,
+    ):
+        _, own, peer = service.up("laclet[0-9]+|ppp[0-9]+")
+        server.up()
+        assert losses(service, own, peer, 45) == 0
+        assert service.faults() == []
+        assert len(re.findall("CHILD_SA l2tp.* established", swan.text())) >= 3
 
 
 @pytest.mark.parametrize(("esp", "encaps"), [("aes128-sha1", False), ("aes256-sha256", True)])

@@ -1,6 +1,7 @@
 """Traffic through a tunnel: ICMP echo and a TCP transfer, both ways, compared by hash."""
 
 import threading
+import time
 from dataclasses import dataclass
 
 PORT = 5555
@@ -19,6 +20,19 @@ def ping(place, source, address, count=3, size=56):
     """Echo `count` requests from `source` (an address of `place`); the list of answers' round-trip times in ms."""
     reply = place.request("ping", count + 20, source=source, address=address, count=count, size=size)
     return reply["ms"]
+
+
+def counted(*ends):
+    """[packets sent, packets received] of the interface of each (place, interface), once nothing is on its way."""
+    seen = []
+    while len(seen) < 2 or seen[-1] != seen[-2]:
+        time.sleep(0.2)
+        files = [f"/sys/class/net/{interface}/statistics/{{}}_packets" for _, interface in ends]
+        ways = [
+            [int(end[0].read(file.format(way))) for way in ("tx", "rx")] for end, file in zip(ends, files, strict=True)
+        ]
+        seen.append(ways)
+    return seen[-1]
 
 
 def answers(place, source, address):
