@@ -2,6 +2,7 @@
 
 from laclet.carrier import circuit
 from laclet.carrier.framerelay import DLCI_LONG_MAX, FrameRelay, address
+from laclet.node.config import check
 from laclet.port import HEADROOM, TAILROOM
 
 L2TP = b"\xc8\x02\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -123,3 +124,14 @@ def test_circuits_in_words():
         "xot:h",
     ):
         assert circuit.parse(wrong) is None, wrong
+
+
+def test_a_line_serves_one():
+    tree = {
+        "tunnel": {"office": {"circuit": "fr:frames:100"}},
+        "line": {"frames": {"device": "1", "modem": "answer"}},
+        "call": {"access": {"tunnel": "office", "line": "frames"}},
+    }
+    found = {path: (what, mend) for path, what, mend in check(tree, True)[1]}
+    assert found[("tunnel", "office", "circuit")] == ("is a line with a modem", 'set its modem = "none"')
+    assert found[("call", "access", "line")] == ("is taken by [tunnel.office]", "a line serves one")

@@ -155,6 +155,7 @@ class _Check:
         """Calls: a tunnel and a line that exist; a line, or the keys of PPP; nothing taken twice."""
         default_routes = {}
         ifnames = {}
+        self.frame_lines(config, lines)
         for name in sorted(config["call"]):
             call = config["call"][name]
             path = ("call", name)
@@ -183,6 +184,16 @@ class _Check:
                 self.once(ifnames, call["ifname"], path + ("ifname",), "is the interface of", "choose another name")
                 if not is_plain(call["ifname"].replace(".", "_")) or call["ifname"] in (".", ".."):
                     self.wrong(path + ("ifname",), "is no name for an interface", "use letters, digits, -, _ and .")
+
+    def frame_lines(self, config, lines):
+        """Lines that carry frame relay for a tunnel: without a modem, and for nothing else."""
+        for name in sorted(config["tunnel"]):
+            words = (config["tunnel"][name]["circuit"] or "").split(":")
+            if words[0] == "fr" and words[1] in config["line"]:
+                path = ("tunnel", name, "circuit")
+                self.once(lines, words[1], path, "is taken by", "a line serves one")
+                if config["line"][words[1]]["modem"] != "none":
+                    self.wrong(path, "is a line with a modem", 'set its modem = "none"')
 
     def ways(self, path, call, given):
         """The tunnels of a call: one, or with multilink several, in ``tunnels`` either way."""
