@@ -46,10 +46,12 @@ _CAUSES = (
     ("time is over", 5),
     ("shut down", 7),
     ("configuration has changed", 6),
-    ("the peer closed it", 1),
     ("carrier lost", 2),
     ("no answer", 2),
     ("no longer answers", 2),
+    ("the peer closed it", 1),
+    ("cleared by the peer", 1),
+    ("closed by the peer", 1),
 )
 _NAS_ERROR = 9
 

@@ -20,6 +20,7 @@ class SimShell:
         self.lines = []  # (level, component, text)
         self.interfaces = []
         self.wires = []
+        self.radius = None
         self._port = 40000
 
     def hostname(self):
@@ -46,6 +47,12 @@ class SimShell:
             port = self._port
         self.network.attach(endpoint, (self.host, port))
         return endpoint.carrier
+
+    def open_radius(self, options):
+        from sim.radius import Radius
+
+        self.radius = Radius(self.world)
+        return self.radius
 
     def open_line(self, options, target, line):
         wire = Wire(self.world, options, target, line)
