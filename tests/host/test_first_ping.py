@@ -38,9 +38,10 @@ def installed(tmp_path_factory, request):
     assert (folder / "share" / "man" / "man1" / "laclet.1").exists(), "the manual came with it"
     told = folder / "told"
     yield folder / "bin", time.monotonic() - started, told
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    if told.exists() and reporter is not None:  # xdist has it elsewhere
-        reporter.write_line("\n" + told.read_text())
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    if told.exists():
+        with capture.global_and_fixture_disabled():
+            print("\n" + told.read_text())
 
 
 def test_it_takes_five_commands():

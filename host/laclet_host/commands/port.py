@@ -14,7 +14,7 @@ port_option = click.option(
     "--port",
     metavar="PORT",
     shell_complete=ports,
-    help=f"Serial port, id:SERIAL of USB, rfc2217:// or socket:// URL, or a virtual board's name.  "
+    help=f"Serial port, id of laclet devices, rfc2217:// or socket:// URL, or a virtual board's name.  "
     f"[default: ${VARIABLE}, or the only device]",
 )
 
