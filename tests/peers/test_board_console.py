@@ -57,6 +57,12 @@ class Console:
             self.frames.append(found)
         return found
 
+    def boot(self, board):
+        """Reset the board, now that somebody listens, and wait until it serves its console."""
+        board.reset()
+        while "Enter for the console" not in "".join(self.log):
+            self.line()
+
     def close(self):
         self._port.close()
 
@@ -73,24 +79,23 @@ def pcap(frames, path):
 
 def test_a_board_relays_pppd_to_xl2tpd_and_shows_the_frames(lab, lns, cpe, here, cable, tmp_path):
     need("xl2tpd", "pppd", "chronyd", "socat")
-    flash = tmp_path / "flash.img"
-    deliver(flash)
     prefix = ["nsenter", "-t", str(here.pid), "-n"]
     with (
         Xl2tpdLns(lns, "chap", SECRET) as server,
         Chrony(lns),
-        VirtualBoard(flash=flash, rom=rom(lab), heap="256K", prefix=prefix) as board,
+        VirtualBoard(flash=tmp_path / "flash.img", heap="320K", prefix=prefix) as board,
         subprocess.Popen(["socat", f"FILE:{board.uarts[1]},raw,echo=0", f"FILE:{cable.near},raw,echo=0"]) as socat,
     ):
+        install(board, lab)
         console = Console(board.port)
         try:
-            while "Enter for the console" not in "".join(console.log):
-                console.line()
+            console.boot(board)
             for path, value in configuration(lns):
                 console.do("set " + path, value=value)
+            boots = board.boots
             for command in ("commit", "save", "reboot"):
                 console.do(command)
-            assert board.wait(lambda board: board.boots == 2)
+            assert board.wait(lambda board: board.boots > boots)
             assert console.do("capture port")["calls"] == ["port"]
             with PppdSerial(cpe) as host:
                 until(console, lambda: any(frame["hex"].startswith("ff038021") for frame in console.frames))
@@ -120,8 +125,7 @@ def test_two_uarts_one_with_flow_control_and_one_behind_a_modem(lab, lns, cpe, h
         console = Console(board.port)
         fd = open_raw(board.uarts[2])
         try:
-            while "Enter for the console" not in "".join(console.log):
-                console.line()
+            console.boot(board)
             more = (
                 ("line.uart.flow", "rtscts"),
                 ("line.second.device", "2"),
@@ -131,17 +135,16 @@ def test_two_uarts_one_with_flow_control_and_one_behind_a_modem(lab, lns, cpe, h
             )
             for path, value in (*configuration(lns), *more):
                 console.do("set " + path, value=value)
-            console.do("commit")
             caller = Caller(fd, "user", "secret")
+            console.do("commit")
+            assert caller.run(2 * TIMEOUT, lambda: modem_is(console, "idle")), console.log
             with PppdSerial(cpe) as host:
                 _, own, _ = host.up()
-                assert caller.run(TIMEOUT, lambda: modem_is(console, "idle"))
                 caller.call()
                 assert caller.run(TIMEOUT, lambda: caller.settings), console.do("show status")
                 addresses = {own, ipv4_text(caller.settings["local"])}
                 assert len(addresses) == 2 and all(each.startswith("10.9.0.") for each in addresses)
-                caller.ping(ipv4_bytes("10.9.0.1"))
-                assert caller.run(TIMEOUT, lambda: caller.pongs)
+                assert answers(caller), "no ping comes back"
                 assert_passes(cpe, own, lns, "10.9.0.1", 50_000)
                 calls = console.do("show status")["calls"]
                 assert [calls[name]["state"] for name in ("other", "port")] == ["up", "up"]
@@ -151,9 +154,36 @@ def test_two_uarts_one_with_flow_control_and_one_behind_a_modem(lab, lns, cpe, h
             socat.terminate()
 
 
+def answers(caller):
+    """The LNS answers the host behind the modem; its interface may come up a moment after its IPCP."""
+    for _ in range(TIMEOUT // 4):
+        caller.ping(ipv4_bytes("10.9.0.1"))
+        if caller.run(4, lambda: caller.pongs):
+            return True
+    return False
+
+
 def modem_is(console, state):
     """What the board says of the modem of its second line."""
     return console.do("show status")["calls"]["other"]["modem"]["state"] == state
+
+
+def install(board, lab):
+    """On a board with MicroPython and nothing else, by plain mpremote."""
+    rom(lab)  # compiles
+    mpremote = [mpy.find_program("mpremote"), "connect", board.port]
+    files = [mpy.source_root() / "laclet_mcu" / "files" / name for name in ("boot.py", "main.py")]
+    steps = [
+        "mkdir",
+        ":/lib",
+        "+",
+        "cp",
+        "-r",
+        f"{lab.directory}/mpy/laclet",
+        f"{lab.directory}/mpy/laclet_mcu",
+        ":/lib/",
+    ]
+    subprocess.run([*mpremote, *steps, "+", "cp", *files, ":/"], check=True, capture_output=True, timeout=6 * TIMEOUT)
 
 
 def deliver(path):
