@@ -1,7 +1,8 @@
 """A client and a server of IPsec on the virtual network: with and without a NAT between, and a wiretap."""
 
 from laclet.carrier.ipsec import proposals
-from laclet.carrier.ipsec.machine import Ipsec, Policy
+from laclet.carrier.ipsec.machine import Ipsec
+from laclet.carrier.ipsec.policy import Policy
 from laclet.port import HEADROOM, TAILROOM
 from sim.net import Network, World
 

@@ -3,7 +3,7 @@
 
 from ipseclink import CLIENT, LNS, SERVER, Scene, listener, policy
 
-from laclet.carrier.ipsec import machine as m
+from laclet.carrier.ipsec import callers
 from laclet.carrier.ipsec import payload as p
 
 
@@ -270,8 +270,8 @@ def test_flood_of_first_messages():
     for i in range(40):
         scene.wire.trace.clear()
         scene.inject(scene.server.ike, bytes([i, 1, 2, 3, 4, 5, 6, 7]) + question[8:], ("203.0.113.%d" % i, 500))
-        assert scene.server.status()["half_open"] <= m.MAX_HALF_OPEN
-    assert scene.server.drops["half-open pushed out"] == 40 - m.MAX_HALF_OPEN
+        assert scene.server.status()["half_open"] <= callers.MAX_HALF_OPEN
+    assert scene.server.drops["half-open pushed out"] == 40 - callers.MAX_HALF_OPEN
     assert scene.dial(60000)  # an honest client gets through
 
 

@@ -1,7 +1,8 @@
 """L2TP over IPsec (RFC 3193): an endpoint whose carrier is an ``Ipsec``. That has the sockets; L2TP itself has none."""
 
 from ..carrier.ipsec import payload as p
-from ..carrier.ipsec.machine import Ipsec, Policy
+from ..carrier.ipsec.machine import Ipsec
+from ..carrier.ipsec.policy import Policy
 from ..carrier.ipsec.proposals import parse
 from ..l2tp.endpoint import Endpoint
 from .dialer import CONNECTING, IDLE, Dialer

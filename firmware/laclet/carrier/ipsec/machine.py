@@ -6,65 +6,17 @@ ESP always travels in UDP.
 """
 
 from ... import ticks
-from ...fault import IKE, Fault
 from ...port import HEADROOM, TAILROOM
 from . import payload as p
 from . import tables
+from .callers import Callers
 from .esp import SEQUENCE_REKEY, UDP_HEADER
 from .peer import Peer
-from .phase1 import NO_COOKIE, Phase1
-from .proposals import DEFAULT_ESP, DEFAULT_IKE, parse
+from .phase1 import NO_COOKIE
+from .policy import Inlet
 
-# Strangers in the middle of phase 1: what a flood of first messages can cost; the oldest unproved one makes room.
-MAX_HALF_OPEN = 16
-# Peers at a time.
-MAX_PEERS = 1024
 # The longest IKE message that is looked at: with pre-shared keys the longest seen has 1.2 kB.
 _MAX_IKE = 4096
-# A stranger can make us tell of a fault so often (ms).
-_FAULT_INTERVAL = 1000
-
-
-class Policy:
-    """What is offered and accepted. Lives in seconds; ``psk`` in bytes is never shown.
-
-    ``accept``: answer strangers; ``aggressive``: use, or answer, aggressive mode; ``identity``: ``(ID type, bytes)``
-    instead of our address; ``dpd_interval`` in ms, 0 for never; ``port``: UDP port of L2TP here.
-    """
-
-    def __init__(self, psk, ike=None, esp=None):
-        self.psk = psk
-        self.ike = ike or parse("ipsec_ike", DEFAULT_IKE)[0]
-        self.esp = esp or parse("ipsec_esp", DEFAULT_ESP)[0]
-        self.ike_life = 28800
-        self.esp_life = 3600
-        self.dpd_interval = 30000
-        self.port = 1701
-        self.identity = None
-        self.accept = False
-        self.aggressive = False
-        self.force_encaps = False
-        self.whole = 1220  # bytes that go in one datagram through everything, 1248 with IP and UDP; more go in pieces
-
-
-class Inlet:
-    """A lower carrier, and where its datagrams go. It stands before the shell in the place of an endpoint."""
-
-    def __init__(self, owner, take):
-        self.carrier = None
-        self.source = None  # source(addr): our (host, port) as the host at ``addr`` would see us, or None
-        self.receive = take  # receive(buf, start, end, addr, now)
-        self.drop = owner.drop
-        self.tunnels = ()
-
-    def local(self, addr):
-        """Our own (host, port) towards ``addr``, or None where nobody knows."""
-        return self.source(addr) if self.source else None
-
-    def host(self, addr):
-        """Our own address towards ``addr`` as text, or ""."""
-        local = self.local(addr)
-        return local[0] if local else ""
 
 
 class Ipsec:
@@ -90,9 +42,7 @@ class Ipsec:
         self._above = {}  # address as L2TP knows it -> Peer
         self._spis = {}  # SPI we receive on, as an int -> Pair
         self._sas = {}  # initiator's cookie -> Phase1
-        self._half_open = []  # Phase1 objects of strangers, the oldest first
-        self._number = 0  # of the last peer that called
-        self._fault_at = None  # when a stranger may cause the next fault
+        self.callers = Callers(self)
         self._now = 0  # the last tick seen: send() has none
 
     # -- carrier ----------------------------------------------------------------------------------------
@@ -195,7 +145,7 @@ class Ipsec:
     def poll_at(self):
         """The next deadline, or None."""
         found = None
-        for sa in self._half_open:
+        for sa in self.callers.half_open:
             found = ticks.soonest(found, sa.deadline)
         for peer in self.peers:
             found = ticks.soonest(found, peer.poll_at())
@@ -204,7 +154,7 @@ class Ipsec:
     def on_timer(self, now):
         """Repeat, renew and expire what is due."""
         self._now = now
-        for sa in list(self._half_open):
+        for sa in list(self.callers.half_open):
             sa.on_timer(now)
         for peer in list(self.peers):
             peer.on_timer(now)
@@ -238,7 +188,7 @@ class Ipsec:
                     "fault": str(peer.fault) if peer.fault else None,
                 }
             )
-        return {"peers": found, "half_open": len(self._half_open), "drops": self.drops}
+        return {"peers": found, "half_open": len(self.callers.half_open), "drops": self.drops}
 
     # -- datagrams in -----------------------------------------------------------------------------------
 
@@ -298,7 +248,10 @@ class Ipsec:
         if sa is None:
             if cookie_r != NO_COOKIE or exchange not in (p.MAIN, p.AGGRESSIVE) or not self._welcome(addr):
                 return "unknown cookies"
-            return self._stranger(message, exchange, inlet, addr, now)
+            sa, reason = self.callers.first(message, exchange, inlet, addr, now)
+            if sa is not None:
+                self._sas[sa.cookie_i] = sa
+            return reason
         if cookie_r not in (sa.cookie_r, NO_COOKIE) and sa.cookie_r != NO_COOKIE:
             return "unknown cookies"
         if addr[0] != sa.addr[0]:
@@ -325,25 +278,6 @@ class Ipsec:
     def _welcome(self, addr):
         """True when whoever is at ``addr`` may start a phase 1: anybody, or a peer of ours that renews its SA."""
         return self.policy.accept or any(peer.sas and peer.addr[0] == addr[0] for peer in self.peers)
-
-    def _stranger(self, message, exchange, inlet, addr, now):
-        """A first message from somebody we did not call."""
-        if len(self._half_open) >= MAX_HALF_OPEN:
-            for sa in self._half_open:
-                if sa.state in (tables.MAIN_3, tables.AGGRESSIVE_3):  # it has not shown that its address is its own
-                    self.end(sa)
-                    self.drop("half-open pushed out")
-                    break
-            else:
-                return "too many half-open"
-        sa = Phase1(self, inlet, addr)
-        reason = sa.step(message, exchange, now)
-        if reason is None:
-            self._sas[sa.cookie_i] = sa
-            self._half_open.append(sa)
-        elif reason == "no common proposal":
-            self.stranger_fault(addr, Fault(IKE, "no common IKE proposal", "", "compare ipsec_ike"), now)
-        return reason
 
     def _phase1(self, sa, message, exchange, inlet, addr, now):
         """A responder answers where an accepted message came from: it may be another port (RFC 3947 §4)."""
@@ -395,48 +329,15 @@ class Ipsec:
     def end(self, sa):
         """A phase 1 is over."""
         self._sas.pop(sa.cookie_i, None)
-        if sa in self._half_open:
-            self._half_open.remove(sa)
+        if sa in self.callers.half_open:
+            self.callers.half_open.remove(sa)
 
     def phase1_up(self, sa, now):
         """An ISAKMP SA is up; a stranger becomes a peer."""
-        if sa in self._half_open:
-            self._half_open.remove(sa)
-            if sa.initial_contact:
-                self._contact_anew(sa, now)
-            for peer in self.peers:
-                if peer.addr == sa.addr:
-                    sa.peer = peer
-            if sa.peer is None and not self._admit(sa, now):
-                self.end(sa)
-                return
-        sa.peer.phase1_up(sa, now)
-
-    def _admit(self, sa, now):
-        """A new peer for a stranger who has proved itself; False when there can be none."""
-        if len(self.peers) >= MAX_PEERS:
-            self.drop("too many peers")
-            return False
-        # Two clients behind one NAT have the same host and port: the number tells them apart; the kernel cannot.
-        self._number += 1
-        tail = (self._number,)
-        if self.kernel is not None:
-            tail = sa.addr[2:]
-            self._contact_anew(sa, now)
-            if any(peer.addr[0] == sa.addr[0] for peer in self.peers):
-                fault = Fault(IKE, "a second peer behind one address", "", 'ipsec_plane = "user" can tell them apart')
-                self.stranger_fault(sa.addr, fault, now)
-                return False
-        sa.peer = Peer(self, sa.inlet, sa.addr, (sa.addr[0], 0) + tail, 0)
-        self.peers.append(sa.peer)
-        return True
-
-    def _contact_anew(self, sa, now):
-        """INITIAL-CONTACT (RFC 2407 §4.6.3.3): who sends it has lost all that there was."""
-        for peer in list(self.peers):
-            if any(old.identity == sa.identity and old.addr[0] == sa.addr[0] for old in peer.sas):
-                peer.forget()
-                self.peer_down(peer, Fault(IKE, "the peer began anew"), now)
+        if sa in self.callers.half_open and not self.callers.proved(sa, now):
+            self.end(sa)
+        else:
+            sa.peer.phase1_up(sa, now)
 
     def phase1_failed(self, sa, fault, now):
         """A negotiation came to nothing."""
@@ -445,14 +346,6 @@ class Ipsec:
             sa.peer.phase1_failed(fault, now)
         else:
             self.drop("half-open expired")
-
-    def stranger_fault(self, addr, fault, now):
-        """Tell of a caller that came to nothing: not of each, for anybody may call."""
-        if self._fault_at is None or ticks.due(self._fault_at, now):
-            self._fault_at = ticks.add(now, _FAULT_INTERVAL)
-            self._event("ike-fault", (addr, fault))
-        else:
-            self.drop("fault untold")
 
     def opened(self, addr):
         """The kernel opened a datagram of L2TP: its sender as L2TP knows it, or None when it is no peer's."""
@@ -504,9 +397,9 @@ class Ipsec:
             self._event("ike-renewed", peer.above)
         self.repeat(peer)
 
-    def trouble(self, peer, fault):
+    def trouble(self, addr, fault):
         """A negotiation failed; what there is still works."""
-        self._event("ike-fault", (peer.above, fault))
+        self._event("ike-fault", (addr, fault))
 
     def peer_down(self, peer, fault, now):
         """A peer has nothing left that sends."""

@@ -187,7 +187,7 @@ class Peer:
     def refuse(self, sa, number, cause, hint):
         """Refuse a quick mode, under the protection of ``sa``."""
         self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ESP, b"", number)))
-        self.owner.trouble(self, Fault(IKE, cause, "", hint))
+        self.owner.trouble(self.above, Fault(IKE, cause, "", hint))
 
     # -- data -------------------------------------------------------------------------------------------
 
@@ -361,7 +361,7 @@ class Peer:
             return
         self.fault = fault
         self.out.rekey_at = ticks.add(now, _REKEY_AGAIN)
-        self.owner.trouble(self, fault)
+        self.owner.trouble(self.above, fault)
 
     def _lost(self, fault, now):
         """Nothing sends any more."""

@@ -131,7 +131,7 @@ class Phase1(Exchange):
             if not self.initiator:
                 self.transmit(self._clear([(p.NOTIFY, self._error(p.AUTHENTICATION_FAILED))], p.INFORMATIONAL))
                 fault = Fault(IKE, "the pre-shared key differs", self.said, "compare ipsec_psk")
-                self.owner.stranger_fault(self.addr, fault, now)
+                self.owner.callers.fault(self.addr, fault, now)
         return "wrong key"
 
     def authentic(self, message, found, seed):
