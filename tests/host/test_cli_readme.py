@@ -40,7 +40,12 @@ def test_links_lead_somewhere():
     assert programs and [each for each in programs if not Path(ROOT / each).exists()] == []
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+# Two blanks or more stand before what is said of a command.
+MANUALS = "\n".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("tools", "devices"))
+TAUGHT = [shlex.split(line.split(" < ")[0]) for line in re.findall(r"^    (laclet \S.*?)(?:  .*)?$", MANUALS, re.M)]
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, *TAUGHT], ids=" ".join)
 def test_commands_exist(words):
     """Each command with its own options; ``--help`` at its end keeps it from doing anything."""
     result = CliRunner().invoke(main, [*words[1:], "--help"])
