@@ -7,7 +7,7 @@ from micropython import const
 
 from .udp import address
 
-_SIZE = const(512)
+_SIZE = const(516)  # a block of TFTP; DNS and NTP need less
 
 
 class Datagrams:

@@ -117,6 +117,7 @@ def test_bad_words_and_bad_updates_are_one_clear_line(desk, tree):
         ("update put", {"path": "manifest", "at": "0", "data": ""}, "is no put; value is"),
         ("update put", {"path": "manifest", "at": 7, "data": ""}, "was not begun; put it from 0"),
         ("update from ftp://here/manifest", None, "is no address of a manifest"),
+        ("update from tftp://here/manifest", None, "needs an IPv4 address"),
         ("update from http://:80/manifest", None, "is no address of a manifest"),
         ("update from http://here/index.html", None, "is no address of a manifest"),
     ):
