@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+_NAMED = 3  # programs
+
 
 def holders(port: str) -> list[tuple[int, str]]:
     """``(pid, name)`` of every other process that has ``port`` open, as far as we may know; sorted."""
@@ -15,7 +17,10 @@ def holders(port: str) -> list[tuple[int, str]]:
 
 def busy(port: str) -> str:
     """One line for people: ``PORT is in use by minicom (pid 4711); close it``."""
-    names = [f"{name} (pid {pid})" for pid, name in holders(port)]
+    found = holders(port)
+    names = [f"{name} (pid {pid})" for pid, name in found[:_NAMED]]
+    if len(found) > _NAMED:
+        names.append(f"{len(found) - _NAMED} more")
     who = f"in use by {' and '.join(names)}" if names else "in use by another program"
     return f"{port} is {who}; close it, then try again"
 

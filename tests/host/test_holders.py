@@ -81,3 +81,9 @@ def test_a_port_that_only_has_the_name_of_one_that_is_gone():
             os.close(master)
     finally:
         holder.communicate()
+
+
+def test_many_are_not_all_named(monkeypatch):
+    monkeypatch.setattr("laclet_host.holders.holders", lambda port: [(pid, "cat") for pid in range(1, 7)])
+    text = "in use by cat (pid 1) and cat (pid 2) and cat (pid 3) and 3 more; close it, then try again"
+    assert busy("/dev/tty9").endswith(text)

@@ -224,6 +224,11 @@ def test_without_textual_it_says_what_to_install(tmp_path):
     assert (done.returncode, done.stderr) == (1, "laclet: textual is missing: pip install 'laclet[monitor]'\n")
 
 
+def test_where_there_is_no_terminal(tmp_path):
+    done = laclet(tmp_path, "monitor", "desk", stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and done.stderr.startswith("laclet: the live screen needs a terminal; for programs")
+
+
 def test_no_device_at_all(tmp_path):
     done = laclet(tmp_path, "monitor", "--port", "none", "--interval", "0")
     assert done.returncode == 2 and "0.1" in done.stderr

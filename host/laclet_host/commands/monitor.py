@@ -1,5 +1,7 @@
 """The live screen of a board or service."""
 
+import sys
+
 import click
 
 from ..ui import Trouble
@@ -24,6 +26,8 @@ def monitor(name: str | None, port: str | None, interval: float) -> None:
         from ..monitor_app import Monitor
     except ImportError as error:
         raise Trouble(f"{error.name} is missing: pip install 'laclet[monitor]'") from None
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Trouble("the live screen needs a terminal; for programs: laclet status --json, laclet logs --json")
     if name is not None:
         app = Monitor(name, lambda **calls: Service(name, interval, **calls))
     else:
