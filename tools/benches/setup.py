@@ -78,6 +78,7 @@ def _proxy(lab, lns, here):
     from peers.service import Laclet
 
     config = {"auth": ["chap"], "address": "10.11.0.1", "pool": "10.11.0.10-10.11.0.20", "proxy": "accept"}
+    config["data_plane"] = "tun"  # the way of the packets does not matter here
     server = Laclet(lns, {"lns": config}, {"lns": {"users": {"user": "secret"}}}, name="willing")
     with server, lab.capture(here, "proxy") as capture, _client(lns, here, True) as service:
         service.up()
