@@ -63,8 +63,8 @@ class Udp:
             return None
 
     def settle(self, addr):
-        """The peer's address is final."""
-        if self._peer is None and len(self._endpoint.tunnels) == 1:
+        """The peer's address is final. Who takes calls has to hear others, too."""
+        if self._peer is None and self._endpoint.accept is None and len(self._endpoint.tunnels) == 1:
             try:
                 self.stream.connect(self._packed(addr))
             except OSError:

@@ -18,6 +18,7 @@ class Desk:
         self.received = []  # (bytes, addr)
         self.drops = []
         self.tunnels = {1: None}
+        self.accept = None
         self.timers = Timers()
         self.node = self
         self.time = 0

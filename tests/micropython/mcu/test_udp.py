@@ -101,6 +101,18 @@ def test_with_two_tunnels_it_stays_open_for_both():
         each.close()
 
 
+def test_who_takes_calls_hears_others_too():
+    desk, peer, other = Desk(), Peer(PORT), Peer(PORT + 1)
+    desk.accept = "options"
+    udp = carrier(desk, peer, PORT + 2)
+    udp.settle(peer.addr)
+    other.send(b"hello", ("127.0.0.1", PORT + 2))
+    udp.ready(wait(udp), 0)
+    assert desk.received == [(b"hello", other.addr)]
+    for each in (udp, peer, other):
+        each.close()
+
+
 def test_refusals_are_counted():
     desk, peer = Desk(), Peer(PORT)
     udp = carrier(desk, peer)

@@ -1,0 +1,66 @@
+# heap: 384K
+"""A LAC client that waits for its uplink, calls through it, and follows when another one takes over."""
+
+import asyncio
+import sys
+
+import networkdouble as network
+
+sys.modules["network"] = network
+network.hostname = lambda *name: "board"
+
+from laclet.node.config import check  # noqa: E402
+from laclet_mcu.aio import Laclet, run  # noqa: E402
+from laclet_mcu.shell import Shell  # noqa: E402
+
+PORT = 43114
+LNS = {
+    "lns": {
+        "listen": [f"127.0.0.1:{PORT}"],
+        "auth": ["chap"],
+        "address": "10.7.0.1",
+        "pool": "10.7.0.10-10.7.0.20",
+        "users": {"anna": "secret"},
+    },
+    "log": {"level": "error"},
+}
+CLIENT = {
+    "uplink": {
+        "home": {"kind": "wifi", "ssid": "net", "password": "geheim"},
+        "cable": {"kind": "ethernet", "metric": 1},
+    },
+    "tunnel": {"lns": {"server": f"127.0.0.1:{PORT}", "holdoff": 0.1}},
+    "call": {"office": {"tunnel": "lns", "username": "anna", "password": "secret"}},
+    "log": {"level": "error"},
+}
+
+
+def callers(lns):
+    """Where they call from."""
+    return sorted([session.tunnel.addr[0] for session in lns.node.lns.callers])
+
+
+def test_a_tunnel_takes_the_uplink_that_works():
+    config, problems = check(LNS, True)
+    assert not problems, problems
+    lns = Shell(config)
+    client = Laclet(CLIENT)
+
+    async def main():
+        serving = asyncio.create_task(run(lns))
+        client.start()
+        await asyncio.sleep_ms(700)
+        assert network.made["WLAN"].asked == [("net", "geheim")]
+        assert client.status()["tunnels"]["lns"]["state"] == "resolving", "it waits"
+        network.made["LAN"].rise("127.0.0.3")
+        await asyncio.wait_for(client.up("office"), 10)
+        assert callers(lns) == ["127.0.0.3"] and await client.ping("10.7.0.1") is not None
+        network.made["WLAN"].rise("127.0.0.2")
+        await asyncio.wait_for(client.down("office"), 10)
+        await asyncio.wait_for(client.up("office"), 10)
+        assert callers(lns)[0] == "127.0.0.2" and client.shell.uplinks.current.name == "home"
+        await client.stop()
+        assert client.shell._ports == []
+        serving.cancel()
+
+    asyncio.run(main())
