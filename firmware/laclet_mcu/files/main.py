@@ -9,6 +9,8 @@ try:
 
     start()
 except Exception as error:
-    import laclet_slots
+    import sys
 
-    laclet_slots.failed(error)
+    if "laclet_slots" not in sys.modules:
+        raise
+    sys.modules["laclet_slots"].failed(error)
