@@ -13,10 +13,7 @@ from laclet.node.console import flat, lookup, put
 from laclet.node.schema import SECTIONS, section
 
 HEAD = "Every key and its default: docs/configuration.md. Values that are not here have their defaults."
-SECRETS_HEAD = (
-    "Secrets: for its owner only (chmod 600). (hidden) stands for what the device has, and push leaves it so."
-)
-_COMMENT_MAX = 120  # columns; what is longer stands above its key
+SECRETS_HEAD = "Secrets, for their owner only. (hidden) stands for what the device has, and push leaves it as it is."
 
 
 def split(tree: dict) -> tuple[dict, dict]:
@@ -115,10 +112,10 @@ def _fill(table, rows, values: dict, comments) -> None:
                 continue
             table[key] = value
             continue
-        table.add(key, tomlkit.item(value))
+        item = tomlkit.item(value)
         if comments and not isinstance(value, dict):
-            unit = "Seconds. " if kind == "seconds" else ""
-            table[key].comment(unit + about)
+            item.comment(("Seconds. " if kind == "seconds" else "") + about)
+        table.add(key, item)
 
 
 def _remove(document, path: tuple) -> None:
