@@ -163,6 +163,9 @@ def fold(sources, tests=None):
     for module in modules.values():
         _precompute(module)
         module.tree.body = [node for node in module.tree.body if not _is_folded(node, module, known)]
+    for module in modules.values():  # tests may have a constant from who has it from elsewhere
+        exported = {(module.name, name): known.get(of) for name, of in module.imported.items()}
+        known = {**{key: value for key, value in exported.items() if value is not None}, **known}
     modules.update((path, _Module(path, text)) for path, text in (tests or {}).items())
     out = {}
     for path, module in modules.items():
