@@ -64,3 +64,31 @@ def test_a_tunnel_takes_the_uplink_that_works():
         serving.cancel()
 
     asyncio.run(main())
+
+
+def test_a_new_configuration_has_uplinks_of_its_own():
+    shell = Shell(check(CLIENT, True)[0])
+
+    def turn_until(true):
+        for _ in range(400):
+            if true():
+                return
+            shell.turn(10)
+        raise AssertionError("in vain")
+
+    shell.start()
+    turn_until(lambda: "LAN" in network.made)
+    network.made["LAN"].rise("127.0.0.3")
+    turn_until(lambda: shell.uplinks.ready())
+    before = shell.uplinks
+    shell.renew(check(dict(CLIENT, uplink={"cable": {"kind": "ethernet"}}), True)[0])
+    assert shell.uplinks is not before and not shell.uplinks.ready()
+    turn_until(lambda: network.made["LAN"].settings[0] == "0.0.0.0")
+    network.made["LAN"].rise("127.0.0.4")
+    turn_until(lambda: shell.uplinks.ready() and shell.node.dialers["lns"].state == "connecting")
+    assert shell.uplinks.current.address == "127.0.0.4"
+    shell.renew(check(dict(CLIENT, uplink={}), True)[0])
+    assert shell.uplinks is None
+    turn_until(lambda: shell.node.dialers["lns"].state == "connecting")
+    shell.end()
+    assert shell._ports == []
