@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tomllib
 
 import pytest
 import serial
@@ -12,6 +13,7 @@ from deskboard import flash_files, laclet_board, needs_micropython, rom
 from laclet_host.board.virtual import VirtualBoard
 from laclet_host.config import load
 from laclet_host.configplace import Console
+from laclet_host.configtext import toml
 from laclet_host.device.link import Link
 from laclet_host.device.ports import Mute
 from laclet_host.ui import CONFIG_INVALID, DEVICE_ABSENT, FAILURE, TIMEOUT, Trouble
@@ -104,6 +106,27 @@ def test_pushed_it_runs_and_is_kept(desk):
     assert ended(desk.config("push", desk.file)) == f"{desk.board.port}: has it already\n"
     done = desk.config("push", desk.file, "--json")
     assert json.loads(done.stdout) == {"file": str(desk.file), "device": desk.board.port, "changed": 0}
+
+
+def test_values_of_every_kind_there_and_back(tmp_path, tmp_path_factory):
+    main = {
+        "hostname": "meter-17",
+        "tunnel": {"t": {"server": ["127.0.0.1:9", "[::1]:9"], "hello_interval": 20.5, "redial": False, "rws": 8}},
+        "call": {"home": {"tunnel": "t", "username": "c p e", "auth": ["pap", "chap"], "mtu": 1400, "proxy": True}},
+        "lns": {"listen": "127.0.0.1:17021", "address": "10.9.0.1", "pool": "10.9.0.2-10.9.0.9", "dns": ["10.9.0.1"]},
+        "log": {"level": "warning"},
+    }
+    secrets = {"call": {"home": {"password": 'quo"te \\ {x}'}}, "lns": {"users": {"ann": "Grüße", "bob.b": "y"}}}
+    with laclet_board(tmp_path, rom(tmp_path_factory), "512K") as board:
+        desk = Desk(tmp_path, board)
+        desk.write(toml(main), toml(secrets))
+        ended(desk.config("push", desk.file))
+        assert desk.kept() == [main, secrets]
+        assert ended(desk.config("diff", desk.file)) == ""
+        desk.secrets.unlink()
+        ended(desk.config("pull", desk.folder / "back.toml", "--secrets"))
+        back = [tomllib.loads(path.read_text()) for path in (desk.folder / "back.toml", desk.secrets)]
+        assert back == [main, secrets]
 
 
 def test_pulled_it_can_be_pushed_again_and_shows_no_secret(configured):
