@@ -19,7 +19,7 @@ FILES = [
     if mpy.marked(path, "# cpython only") is None
 ]
 TEST = re.compile(r"(?m)^def (test_\w+)")
-TIMEOUT = 120  # s; the slowest file needs a tenth of it
+TIMEOUT = 240  # s; the slowest file needs a tenth of it on an idle machine
 
 MICROPYTHON = mpy.find_program("micropython")
 pytestmark = [
