@@ -173,7 +173,7 @@ class Console:
                 self._wait_up(up, tell)
             self._do("confirm")
             self._do("save")
-        except DeviceError:
+        except (DeviceError, KeyboardInterrupt):
             tell(f"cut off: unless it was saved, the board goes back to its old configuration in {_CONFIRM} minutes")
             raise
 

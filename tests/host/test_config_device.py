@@ -227,18 +227,19 @@ def test_what_does_not_come_up_in_time_is_taken_back(configured):
         assert link.get("show config")["hostname"] == "meter-17"
 
 
-def test_cut_off_in_the_middle_the_board_has_its_old_configuration(configured, monkeypatch):
+@pytest.mark.parametrize("end", [Mute("unplugged"), KeyboardInterrupt()], ids=["unplugged", "Ctrl-C"])
+def test_cut_off_in_the_middle_the_board_has_its_old_configuration(configured, monkeypatch, end):
     place = Console(Link(configured.board.port))
     get = place._link.get
 
     def cut(do, value=None):
         if do == "confirm":
-            raise Mute("unplugged")
+            raise end
         return get(do, value)
 
     monkeypatch.setattr(place._link, "get", cut)
     told = []
-    with pytest.raises(Mute):
+    with pytest.raises(type(end)):
         place.write({**TREE, "hostname": "new", "tunnel": {"lns": {"server": "127.0.0.1:9"}}}, told.append)
     assert told == ["cut off: unless it was saved, the board goes back to its old configuration in 3 minutes"]
     monkeypatch.undo()
