@@ -1,5 +1,7 @@
 """Callers of our LNS judged by freeradius: every method, the address and the keys it gives, and what it counts."""
 
+import re
+
 import pytest
 
 from peers.needs import need
@@ -31,7 +33,7 @@ def radius(rack):
         yield server
 
 
-def lns(auth, secret=SECRET, **options):
+def lns_with(auth, secret=SECRET, **options):
     config = {
         "auth": [auth],
         "address": LOCAL,
@@ -48,7 +50,7 @@ def lns(auth, secret=SECRET, **options):
 @pytest.mark.parametrize("auth", ["pap", "chap", "mschap", "mschap-v2", "eap"])
 def test_freeradius_judges_and_gives_an_address(cpe, rack, radius, auth):
     need("xl2tpd", "pppd")
-    with Laclet(rack, *lns(auth)) as service, Xl2tpdClient(cpe, rack.address) as caller:
+    with Laclet(rack, *lns_with(auth)) as service, Xl2tpdClient(cpe, rack.address) as caller:
         caller.dial()
         _, own, peer = caller.up()
         assert (own, peer) == (FIXED, LOCAL)
@@ -62,7 +64,7 @@ def test_freeradius_judges_and_gives_an_address(cpe, rack, radius, auth):
 def test_keys_of_freeradius_encrypt(cpe, rack, radius, auth):
     need("xl2tpd", "pppd")
     with (
-        Laclet(rack, *lns(auth, mppe="require")) as service,
+        Laclet(rack, *lns_with(auth, mppe="require")) as service,
         Xl2tpdClient(cpe, rack.address, pppd=("require-mppe-128",)) as caller,
     ):
         caller.dial()
@@ -77,7 +79,7 @@ def test_keys_of_freeradius_encrypt(cpe, rack, radius, auth):
 def test_freeradius_refuses(cpe, rack, radius, auth):
     need("xl2tpd", "pppd")
     with (
-        Laclet(rack, *lns(auth)) as service,
+        Laclet(rack, *lns_with(auth)) as service,
         Xl2tpdClient(cpe, rack.address, password="wrong") as caller,
     ):
         caller.dial()
@@ -88,7 +90,7 @@ def test_freeradius_refuses(cpe, rack, radius, auth):
 
 def test_calls_are_counted_and_end_in_time(cpe, rack, radius):
     need("xl2tpd", "pppd")
-    with Laclet(rack, *lns("chap")) as service, Xl2tpdClient(cpe, rack.address, user="brief") as caller:
+    with Laclet(rack, *lns_with("chap")) as service, Xl2tpdClient(cpe, rack.address, user="brief") as caller:
         caller.dial()
         _, own, peer = caller.up()
         assert (own, peer) == ("10.11.0.10", LOCAL)
@@ -108,7 +110,7 @@ def test_no_server_and_another_secret(cpe, rack, radius):
         ({"radius": "127.0.0.1:1899"}, "no answer from 127.0.0.1 port 1899"),
         ({"secret": "another"}, "no answer from a RADIUS server"),
     ):
-        with Laclet(rack, *lns("pap", **options)) as service, Xl2tpdClient(cpe, rack.address) as caller:
+        with Laclet(rack, *lns_with("pap", **options)) as service, Xl2tpdClient(cpe, rack.address) as caller:
             caller.dial()
             service.said(said)
             service.said("auth: no answer from a RADIUS server")
@@ -117,7 +119,23 @@ def test_no_server_and_another_secret(cpe, rack, radius):
 def test_the_next_server_is_asked(cpe, rack, radius):
     need("xl2tpd", "pppd")
     servers = ["127.0.0.1:1899", "127.0.0.1"]
-    with Laclet(rack, *lns("chap", radius=servers)) as service, Xl2tpdClient(cpe, rack.address) as caller:
+    with Laclet(rack, *lns_with("chap", radius=servers)) as service, Xl2tpdClient(cpe, rack.address) as caller:
         caller.dial()
         assert caller.up()[1] == FIXED
         service.said("no answer from 127.0.0.1 port 1899")
+
+
+def test_what_the_kernel_moves_is_counted(lns, cpe):
+    """LNS and RADIUS server in a guest, whose kernel carries the packets of callers."""
+    need("xl2tpd", "pppd", "freeradius")
+    config, secrets = lns_with("chap", data_plane="kernel")
+    with FreeRadius(lns, USERS) as server:
+        with Laclet(lns, config, secrets) as service, Xl2tpdClient(cpe, lns.address) as caller:
+            caller.dial()
+            _, own, peer = caller.up()
+            service.up("laclet[0-9]+|ppp[0-9]+")
+            assert_passes(cpe, own, lns, peer, 200_000)
+        server.accounted("Acct-Status-Type = Stop")
+        text = lns.read("raddb/detail")
+    octets = [int(number) for number in re.findall(r"Acct-(?:Input|Output)-Octets = (\d+)", text)]
+    assert len(octets) == 2 and min(octets) > 200_000, text
