@@ -11,8 +11,8 @@ from micropython import const
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _SIZE = const(512)  # octets read at once
-# Octets that wait for TCP: the packet layer has its own window, so that this is never reached in good order.
-_MAX_WAITING = const(8192)
+# Octets that may wait for TCP: a window of the packet layer, 7 packets of 1024, and what answers the other side's.
+_ROOM = const(8192)
 
 
 class XotCarrier:
@@ -27,7 +27,8 @@ class XotCarrier:
         self._events = events
         self._addr = ("x25", "xot", circuit[3])
         self._up = False  # TCP is connected
-        self._waiting = bytearray()
+        self._out = bytearray(_ROOM)
+        self._start = self._end = 0  # what waits in it
         self._xot = None
         self._x25 = None
         self.endpoint = endpoint
@@ -97,7 +98,7 @@ class XotCarrier:
                 raise
         self.stream = stream
         self._up = False
-        self._waiting = bytearray()
+        self._start = self._end = 0
         self._xot = Xot(self._write)
         self._x25 = X25("xot", "", False, False, answers=False, events=self._events)
         self._x25.owner = self.owner
@@ -108,20 +109,28 @@ class XotCarrier:
         self._shell.watch_room(self, True)
 
     def _write(self, buf, start, end):
-        if len(self._waiting) > _MAX_WAITING:
+        size = end - start
+        if self._end + size > _ROOM:
+            left = self._end - self._start
+            self._out[:left] = memoryview(self._out)[self._start : self._end]
+            self._start, self._end = 0, left
+        if self._end + size > _ROOM:
             self.drop("too much waits for TCP")
             return
-        self._waiting += memoryview(buf)[start:end]
+        self._out[self._end : self._end + size] = memoryview(buf)[start:end]
+        self._end += size
         if self._up:
             self._flush()
 
     def _flush(self):
-        if self._waiting:
+        if self._end > self._start:
             try:
-                self._waiting = self._waiting[self.stream.send(self._waiting) :]
+                self._start += self.stream.send(memoryview(self._out)[self._start : self._end])
             except OSError:
                 pass  # full; or gone, which comes as an event
-        self._shell.watch_room(self, bool(self._waiting))
+            if self._start == self._end:
+                self._start = self._end = 0
+        self._shell.watch_room(self, self._end > self._start)
 
     def _end(self, fault):
         self._shell.unwatch(self)

@@ -63,7 +63,7 @@ class Capture:
     def __enter__(self):
         self.path.unlink(missing_ok=True)
         self.process = self.lab.net.spawn(
-            *["tcpdump", "-Z", "root", "-i", self.port, "--immediate-mode", "-U", "-w", self.path],
+            *["tcpdump", "-Z", "root", "-i", self.port, "--immediate-mode", "-B", "16384", "-U", "-w", self.path],
             f"({self.only}) or udp port {DISCARD}",
             log=f"{self.path.stem}-tcpdump.log",
         )

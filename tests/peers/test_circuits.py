@@ -167,9 +167,10 @@ def test_a_board_speaks_frame_relay(lab, cpe, here, cable, dlci):
 
 
 @pytest.mark.guest
-def test_a_board_speaks_xot(lns_kernel, cpe, here, cable):
-    """Its packet layer calls the kernel's X.25, and pppd at its line gets through."""
+def test_a_board_speaks_xot(lns_kernel, cpe, here, cable, monkeypatch):
+    """Its packet layer calls the kernel's X.25, and pppd at its line gets through; its queues want 192 kB of heap."""
     need("pppd")
+    monkeypatch.setattr("peers.service.HEAP", "192K")
     place, listens = lns_kernel
     listens[0]["lns"]["auth"] = ["chap"]
     with (
