@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from benches.common import AT_LEAST, AT_MOST, Missing, find_program, median
@@ -18,7 +19,6 @@ _TREE = Path(__file__).resolve().parents[2]
 _IKE = "aes128-sha1-modp2048"
 _ESP = "aes128-sha1"
 _DELAY = 50  # ms each way
-_RTT = 2 * _DELAY
 _PACKETS = 500  # of a round of userspace ESP
 
 
@@ -114,7 +114,7 @@ def _kernel(far, near, runs):
 
 
 def _set_up(lab, far, near, runs):
-    """Times from the first message of IKE to the first packet of ESP, and round trips of the path in them."""
+    """Times from the first message of IKE to the first packet of ESP, and how often an answer was waited for."""
     from peers.strongswan import StrongSwan
     from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
@@ -146,16 +146,18 @@ def _set_up(lab, far, near, runs):
                 seen.setdefault("ike_aggressive", []).append(ours(ipsec_aggressive=True))
     far.netem()
     figures = {}
-    for name, times in seen.items():
-        figures[name + "_ms"] = median(times)
-        # What programs need to think does not make a round trip.
-        figures[name + "_rtts"] = figures[name + "_ms"] // _RTT
+    for name, found in seen.items():
+        figures[name + "_ms"] = median(ms for ms, _ in found)
+        figures[name + "_rtts"] = median(trips for _, trips in found)
     return figures
 
 
 def _to_first_esp(path, client):
+    """``(ms, round trips)``: a message of ours that comes behind one of theirs has waited for it."""
     from peers.capture import frames
 
-    sent = [frame for frame in frames(path) if frame.source == client]
-    begin = next(frame.ms for frame in sent if "isakmp" in frame.protocols)
-    return next(frame.ms for frame in sent if "esp" in frame.protocols) - begin
+    seen = frames(path)
+    first = next(i for i, frame in enumerate(seen) if frame.source == client and "isakmp" in frame.protocols)
+    last = next(i for i, frame in enumerate(seen) if frame.source == client and "esp" in frame.protocols)
+    part = seen[first : last + 1]
+    return part[-1].ms - part[0].ms, sum(a.source != client and b.source == client for a, b in pairwise(part))
