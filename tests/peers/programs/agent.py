@@ -168,6 +168,8 @@ def _interface_address(name):
             peer = fcntl.ioctl(probe, SIOCGIFDSTADDR, request)
         except OSError:
             return None
+    if name.startswith("ppp") and local[20:24] == peer[20:24]:
+        return None  # pppd sets its own address first, which stands for both ends until it has set the other
     return [name, socket.inet_ntoa(local[20:24]), socket.inet_ntoa(peer[20:24])]
 
 
