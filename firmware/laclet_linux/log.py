@@ -1,40 +1,61 @@
-"""Log lines: ``[HH:MM:SS][L][component]: text`` for people, or one JSON object a line."""
+"""Log lines: ``[HH:MM:SS][L][component]: text`` for people, one JSON object each; or syslog's, or the journal's."""
 
 import json
+import os
 import sys
+import syslog
 import time
 from collections import deque
 
 LEVELS = ("error", "warning", "info", "debug")
+PRIORITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}  # of syslog(3)
 _KEPT = 500  # entries that who comes later still sees
 
 
 class Log:
     """``log(level, component, text)``, from any thread; levels beyond ``level`` are left out.
 
+    A stream that leads to systemd's journal gets the priority in front of each line (sd-daemon(3)), and no clock.
     ``kept`` holds the last entries, ``{"n", "time", "level", "component", "text"}`` with ``n`` counting from 1;
     ``on_entry()`` is called after each, in the thread that logs.
     """
 
-    def __init__(self, level="info", as_json=False, stream=None):
+    def __init__(self, level="info", as_json=False, stream=None, to_syslog=False):
         self.kept = deque(maxlen=_KEPT)
         self.on_entry = None
         self._stream = stream or sys.stderr
+        self._journal = _leads_to_journal(self._stream)
         self._count = 0
-        self.set(level, as_json)
+        self.set(level, as_json, to_syslog)
 
-    def set(self, level, as_json):
+    def set(self, level, as_json, to_syslog=False):
         """From now on."""
         self._wanted = LEVELS[: LEVELS.index(level) + 1]
         self._as_json = as_json
+        if to_syslog:
+            syslog.openlog("laclet", syslog.LOG_PID, syslog.LOG_DAEMON)
+        self._syslog = to_syslog
 
     def __call__(self, level, component, text):
         if level not in self._wanted:
             return
         now = time.time()
         entry = {"time": round(now, 3), "level": level, "component": component, "text": text}
+        if self._syslog:
+            syslog.syslog(PRIORITIES[level], f"{component}: {text}")
+        else:
+            self._write(entry, now)
+        self._count += 1
+        self.kept.append({"n": self._count, **entry})
+        if self.on_entry is not None:
+            self.on_entry()
+
+    def _write(self, entry, now):
+        level, component, text = entry["level"], entry["component"], entry["text"]
         if self._as_json:
             line = json.dumps(entry)
+        elif self._journal:
+            line = f"<{PRIORITIES[level]}>{component}: {text}"
         else:
             clock = time.strftime("%H:%M:%S", time.localtime(now))
             line = f"[{clock}][{level[0].upper()}][{component}]: {text}"
@@ -43,10 +64,6 @@ class Log:
             self._stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more: the tunnel matters more than its log
-        self._count += 1
-        self.kept.append({"n": self._count, **entry})
-        if self.on_entry is not None:
-            self.on_entry()
 
 
 class Followers:
@@ -84,3 +101,12 @@ class Followers:
                     if not client.say(entry):
                         break
                     self._seen[client] = entry["n"]
+
+
+def _leads_to_journal(stream):
+    """True when systemd has connected this very stream with its journal."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

@@ -1,5 +1,6 @@
 """Links, addresses, routes and rules in the kernel; ours are known by their protocol number."""
 
+import errno
 import os
 import socket
 import struct
@@ -194,7 +195,14 @@ class RouteTable:
         try:
             return self._netlink.call(message, flags, fixed, attributes)
         except OSError as error:
-            raise OSError(error.errno, f"{about}: {error.strerror}" if about else error.strerror) from None
+            words = f"{about}: {error.strerror}" if about else f"{error.strerror}"
+            if error.errno == errno.EPERM:
+                words += " (run it as root, or with CAP_NET_ADMIN)"
+            elif error.errno == errno.EEXIST and message == _NEWROUTE:
+                words += " (another link has this route: give each its own metric)"
+            elif error.errno == errno.ENETUNREACH and message == _GETROUTE:
+                words += " (there is no way to it but the tunnel)"
+            raise OSError(error.errno, words) from None
 
 
 def _number(value):

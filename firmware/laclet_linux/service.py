@@ -9,7 +9,7 @@ from laclet import __version__, fault, ticks
 from laclet.node.dialer import FAILED, HOLDOFF, IDLE, UP
 from laclet.node.node import Node
 
-from . import udp, xfrm
+from . import privileges, udp, xfrm
 from .capture import Captures
 from .control import Control
 from .hooks import Hooks
@@ -19,6 +19,7 @@ from .keys import Keys
 from .log import Followers
 from .loop import Loop, now_ms
 from .metrics import Metrics, page
+from .names import NameServers
 from .notify import Notify
 from .plane.choose import ChosenInterface
 from .plane.tun import open_tun
@@ -102,6 +103,11 @@ class Service:
     def _start(self):
         """Open what the configuration names; False after a line that tells why not."""
         try:
+            user = privileges.find(self._config["user"]) if self._config["user"] else None
+        except OSError as error:
+            self._cannot(fault.CONFIG, f"user: {error}")
+            return False
+        try:
             self._control = Control(self._loop, self.name, self._command)
         except OSError as error:
             self._cannot(fault.CONFIG, f"service {self.name}: {error.strerror or error}")
@@ -117,10 +123,20 @@ class Service:
         except OSError as error:
             for each in list(self._interfaces):
                 each.close()
-            self._cannot(fault.INTERFACE, _words(error), "it takes root, or CAP_NET_ADMIN and /dev/net/tun")
+            self._cannot(fault.INTERFACE, _words(error))
             return False
         try:
             self._metrics = Metrics(self._loop, self._config["metrics"]["listen"] or (), page(self.status))
+        except OSError as error:
+            self._cannot(fault.CONFIG, str(error), "choose another address or port")
+            return False
+        try:
+            if user is not None:
+                privileges.drop(user, os.path.dirname(self._control.path))
+        except OSError as error:
+            self._cannot(fault.CONFIG, f"user: {error.strerror}", "start it as root")
+            return False
+        try:
             self.node.start(now_ms())
         except OSError as error:
             self._cannot(fault.UDP, str(error), "choose another address or port")
@@ -129,12 +145,15 @@ class Service:
         return True
 
     def _clean(self):
-        """Take back what a service of this name has left behind."""
-        routes, names = self._tun_tools()
+        """Take back what a service of this name has left behind; it is done when this returns."""
+        routes, _ = self._tun_tools()
+        say = self._say("service")
+        names = NameServers(say, self._state)
+        hooks = Hooks(self._hooks.directory, self._hooks.timeout, say, self._state)
         for kind, what in self._state.left:
             try:
                 if kind == "hooks":
-                    self._hooks.down(what)
+                    hooks.down(what)
                 elif kind == "resolvconf":
                     names.remove(what)
                 elif kind == "xfrm":
@@ -145,6 +164,8 @@ class Service:
             except (OSError, TypeError, ValueError) as error:
                 self.log("warning", "service", f"left behind by the last one: {kind} {what}: {error}")
                 self._state.discard(kind, what)
+        names.close()
+        hooks.close()
         self.log("info", "service", "what the last one, which was killed, has left behind is taken back")
 
     def _make_node(self):
@@ -271,7 +292,6 @@ class Service:
     def _tun_tools(self):
         """The route table and the name servers, made when first needed."""
         if self._routes is None:
-            from .names import NameServers
             from .routes import RouteTable
 
             self._routes = RouteTable(self._state)
@@ -351,7 +371,7 @@ class Service:
         """What has changed begins anew."""
         self._config = config
         self._gives_up = _may_give_up(config)
-        self.log.set(config["log"]["level"], config["log"]["json"])
+        self.log.set(config["log"]["level"], config["log"]["json"], config["log"]["syslog"])
         self._hooks.directory = config["hooks"]["directory"]
         self._hooks.timeout = config["hooks"]["timeout"]
         changes, problem = self.node.reload(config, now)

@@ -26,6 +26,7 @@ COMMANDS = {
     "capture": "capture",
     "explain": "explain",
     "doctor": "doctor",
+    "test": "test",
     "flash": "flash",
     "devices": "devices",
     "deploy": "deploy",

@@ -8,8 +8,8 @@ _HEAD = """\
 # Configuration
 
 On Linux a configuration is a TOML file, on a board the same tree as JSON (`config.json`). `laclet config check FILE`
-names everything that is wrong in it: file, line, key, what is wrong, how to mend it. A board's is pulled as TOML, edited
-and pushed by `laclet config`, too: [tools.md](tools.md).
+names everything that is wrong in it: file, line, key, what is wrong, how to mend it. A board's is pulled as TOML,
+edited and pushed by `laclet config`, too: [tools.md](tools.md).
 
 Secrets belong in a file of their own beside it, `secrets.toml` (`secrets.json`), which only its owner may read. It has
 the same sections, and only the keys marked *secret* below. One secrets file may serve several configurations of a

@@ -246,7 +246,9 @@ def test_what_the_kernel_refuses_is_undone_and_told():
     # No way to the LNS: a default route into the tunnel would be its end.
     subprocess.run(["ip", "route", "del", "default"], check=True)
     tun = world.tun(default_route=True)
-    assert str(tun.up(SETTINGS, LNS, 0)) == "interface: laclet0: 198.51.100.7: Network is unreachable"
+    assert str(tun.up(SETTINGS, LNS, 0)) == (
+        "interface: laclet0: 198.51.100.7: Network is unreachable (there is no way to it but the tunnel)"
+    )
     assert routes() == set()
     assert ip("-4", "address", "show", "laclet0") == []
     # The same network twice.
@@ -254,7 +256,9 @@ def test_what_the_kernel_refuses_is_undone_and_told():
     rival.up(SETTINGS, LNS, 0)
     tun = world.tun(routes=["10.20.0.0/16"])
     fault = tun.up({**SETTINGS, "local": bytes((10, 0, 9, 2)), "remote": bytes((10, 0, 9, 1))}, LNS, 0)
-    assert str(fault) == "interface: laclet2: 10.20.0.0/16: File exists"
+    assert str(fault) == (
+        "interface: laclet2: 10.20.0.0/16: File exists (another link has this route: give each its own metric)"
+    )
     assert routes() == {("10.20.0.0/16", "laclet1", None, 0)}
 
 

@@ -68,7 +68,7 @@ def test_defaults_are_filled_in():
     call = config["call"]["home"]
     assert call["auth"] == ["chap", "pap"] and call["mtu"] == 1450 and call["routes"] == () and call["line"] is None
     assert config["hostname"] is None and config["lns"] is None and config["line"] == {}
-    assert config["log"] == {"level": "info", "json": False}
+    assert config["log"] == {"level": "info", "json": False, "syslog": False}
 
 
 def test_lac_call_keeps_no_ppp_keys():
@@ -82,6 +82,7 @@ def test_lac_call_keeps_no_ppp_keys():
         "proxy": False,
         "private_group": None,
         "error_reports": 0,
+        "data_plane": "auto",
     }
     assert config["line"]["port"]["baud"] == 115200
 

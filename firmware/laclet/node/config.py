@@ -255,10 +255,10 @@ class _Check:
 def check(tree, on_board=False):
     """``(config, problems)`` of a tree with the secrets merged in.
 
-    ``config`` is ``{"hostname", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None, "dialout":
-    {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` (not on boards) with every key of every
-    section, defaults filled in, values as the schema's kinds say. A call with a line holds no keys of PPP; one
-    without has ``line`` None.
+    ``config`` is ``{"hostname", "user", "tunnel": {name: {...}}, "line": {...}, "call": {...}, "lns": {...} or None,
+    "dialout": {...}, "log": {...}, "hooks": {...}, "metrics": {...}}`` (not on boards) with every key of every section,
+    defaults filled in, values as the schema's kinds say. A call with a line holds no keys of PPP; one without has
+    ``line`` None.
     With problems, ``config`` is not to be used.
     """
     work = _Check(on_board)
@@ -268,7 +268,7 @@ def check(tree, on_board=False):
     for name, many, rows, _ in SECTIONS:
         given = tree.get(name, {})
         if name == "":
-            config["hostname"] = work.keys((), rows, tree)["hostname"]
+            config.update(work.keys((), rows, tree))
         elif on_board and name not in tree and all(row[4] & LINUX for row in rows):
             continue
         elif many:

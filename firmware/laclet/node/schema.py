@@ -76,6 +76,11 @@ def _planes(flags):
             flags | LINUX,
             "Who moves packets: the kernel; tun, many at a time; stream, one by one; auto: the first that can.",
         ),
+    )
+
+
+def _mss(flags):
+    return (
         (
             "mss_clamp",
             "bool",
@@ -159,7 +164,17 @@ SECTIONS = (
     (
         "",
         False,
-        (("hostname", "text", (1, 64), None, 0, "Host Name sent in L2TP. Default: the machine's name."),),
+        (
+            ("hostname", "text", (1, 64), None, 0, "Host Name sent in L2TP. Default: the machine's name."),
+            (
+                "user",
+                "text",
+                (1, 32),
+                None,
+                LINUX,
+                "User to become, with the network's capabilities, once all is open.",
+            ),
+        ),
         "Keys before the first section.",
     ),
     (
@@ -325,6 +340,7 @@ SECTIONS = (
             ),
         )
         + _planes(0)
+        + _mss(PPP)
         + _extras(PPP)
         + _multilink(PPP)
         + _ncps(PPP),
@@ -378,6 +394,7 @@ SECTIONS = (
             ("radius_retries", "int", (0, 10), 2, LINUX, "How often each server is asked again."),
         )
         + _planes(0)
+        + _mss(0)
         + _extras(0)
         + _multilink(0)
         + _ncps(0)
@@ -437,6 +454,7 @@ SECTIONS = (
         (
             ("level", "choice", ("error", "warning", "info", "debug"), "info", 0, "How much is said."),
             ("json", "bool", None, False, LINUX, "One JSON object a line."),
+            ("syslog", "bool", None, False, LINUX, "To syslog, not to stderr."),
         ),
         "What is logged.",
     ),

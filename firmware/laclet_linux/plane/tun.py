@@ -1,6 +1,7 @@
 """TUN interfaces with as many offloads as the kernel offers: virtio header, checksums, TCP and UDP segmentation."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -8,6 +9,7 @@ import struct
 
 from ..netlink import Netlink
 
+_DEVICE = "/dev/net/tun"
 # linux/if_tun.h
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
@@ -95,13 +97,24 @@ def open_tun(name="", offload=True):
 
 
 def _attach(name, flags):
-    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fd = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _explained(error, _DEVICE, "modprobe tun, or mknod /dev/net/tun c 10 200") from None
     try:
         reply = fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
-    except OSError:
+    except OSError as error:
         os.close(fd)
-        raise
+        mend = "an interface of this name is in use: choose another ifname, or remove it"
+        raise _explained(error, name.replace("%d", ""), mend) from None
     return fd, reply[:16].split(b"\0")[0].decode()
+
+
+def _explained(error, what, mend):
+    """The same with the way out of it."""
+    if error.errno in (errno.EPERM, errno.EACCES):
+        mend = "run it as root, or with CAP_NET_ADMIN"
+    return OSError(error.errno, f"{what}: {error.strerror} ({mend})")
 
 
 def limit_gso(name, mtu):

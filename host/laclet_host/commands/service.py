@@ -49,7 +49,7 @@ def serve(name: str, checked: dict, stream, load=None) -> None:
     from laclet_linux.service import Service
 
     log = checked["log"]
-    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream), load).run())
+    sys.exit(Service(name, checked, Log(log["level"], log["json"], stream, log["syslog"]), load).run())
 
 
 @click.command()

@@ -26,10 +26,10 @@ def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="laclet-virtual-") as folder:
         try:
-            rom = _rom(Path(folder))
+            rom = rom_image(Path(folder))
             flash = flash or Path(folder) / "flash.img"
             if not flash.exists():
-                flash.write_bytes(_as_delivered())
+                flash.write_bytes(as_delivered())
             board = VirtualBoard(flash=flash, rom=rom, heap=heap)
         except (BoardError, CompileError) as error:
             fail(str(error))
@@ -48,7 +48,7 @@ def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
             board.stop()
 
 
-def _rom(folder: Path) -> Path:
+def rom_image(folder: Path) -> Path:
     """A ROM image with laclet in it."""
     from ..board import mpy
 
@@ -58,7 +58,7 @@ def _rom(folder: Path) -> Path:
     return rom
 
 
-def _as_delivered() -> bytes:
+def as_delivered() -> bytes:
     """A flash with the files that start laclet, and no configuration."""
     import littlefs
 

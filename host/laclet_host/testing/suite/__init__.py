@@ -1,0 +1,1 @@
+"""What an operator runs on a device before it ships: ``laclet test``."""

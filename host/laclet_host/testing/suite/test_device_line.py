@@ -1,0 +1,68 @@
+"""The device as a LAC: a PPP host calls through a modem on its line."""
+
+import time
+
+import pytest
+
+from laclet_host.testing.bench import USER
+
+pytestmark = pytest.mark.laclet_needs("line")
+
+UP = 30.0  # s
+SECONDS = 5.0  # of throughput
+CONFIG = {
+    "line": {"test": {"device": "1", "baud": 115200, "modem": "answer"}},
+    "call": {"test": {"tunnel": "test", "line": "test"}},
+}
+
+
+@pytest.fixture
+def called(laclet_device, laclet_lns, laclet_modem):
+    """The modem, with IP up through the device."""
+    laclet_device.run(
+        {"tunnel": {"test": {"server": laclet_lns.server, "holdoff": 0.5, "redial_timeout": 2}}, **CONFIG}
+    )
+    assert laclet_modem.run(UP, lambda: _lines_up(laclet_device)), "the tunnel does not come up"
+    _call(laclet_modem)
+    return laclet_modem
+
+
+def _lines_up(device):
+    return all(each["state"] == "up" for each in device.status()["tunnels"].values())
+
+
+def _call(modem):
+    modem.call()
+    assert modem.run(UP, lambda: modem.settings), f"IP does not come up: {modem.fault}"
+
+
+def test_a_caller_gets_an_address_from_the_lns(called, laclet_lns):
+    """And a ping gets an answer."""
+    caller = laclet_lns.wait_for_caller(UP)
+    assert caller["name"] == USER
+    called.ping(called.settings["remote"])
+    assert called.run(UP, lambda: called.pongs)
+
+
+def test_throughput(called, request):
+    """Pings, one after the other, both ways; the curve is in the report."""
+    points = []
+    began = time.monotonic()
+    while time.monotonic() < began + SECONDS:
+        have, at = len(called.pongs), time.monotonic()
+        for _ in range(8):
+            called.ping(called.settings["remote"])
+        assert called.run(UP, lambda have=have: len(called.pongs) >= have + 8)
+        points.append((round(at - began, 2), 8 * 2 * 84 / (time.monotonic() - at)))
+    request.node.user_properties.append(("throughput", points))
+    assert len(points) > 1
+
+
+def test_a_call_that_is_hung_up_can_be_made_again(called, laclet_lns):
+    """From both ends in turn."""
+    called.hang_up()
+    assert called.run(UP, lambda: called.modem.state == "command" and called.link.phase() == "Dead")
+    _call(called)
+    laclet_lns.fault("hang-up")
+    assert called.run(UP, lambda: called.modem.state == "command" and called.link.phase() == "Dead")
+    _call(called)
