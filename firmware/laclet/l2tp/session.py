@@ -66,7 +66,8 @@ class Session(Port):
         # The data path.
         self.ff03 = True  # put FF 03 in front when it is missing: SoftEther drops frames without it
         self.sequencing = tunnel.options.sequencing  # we send Ns in data packets
-        self._follows = kind not in (LNS_INCOMING, LNS_OUTGOING) and not self.sequencing
+        self.leads = kind in (LNS_INCOMING, LNS_OUTGOING)  # the LNS decides who numbers (RFC 2661 §5.4)
+        self._follows = not self.leads and not self.sequencing
         self._header = bytearray(14)
         self._header_size = 0
         self._ns = 0

@@ -101,6 +101,11 @@ class Automaton:
         self._deadline = None  # tick at which the restart timer fires
         self._sent_at = 0  # tick of the last Configure-Request
 
+    @property
+    def is_open(self):
+        """True in state Opened."""
+        return self.state == OPENED
+
     # -- verbs --------------------------------------------------------------------------------------
 
     def open(self, now):

@@ -6,9 +6,7 @@ import os
 import socket
 
 from laclet.fault import INTERFACE, Fault
-from laclet.l2tp.tables import LNS_INCOMING, LNS_OUTGOING
 from laclet.port import HEADROOM, Port, frame_buffer
-from laclet.ppp.automaton import OPENED
 from laclet.ppp.bundle import Bundle
 from laclet.ppp.ccp import MPPE, strength
 from laclet.wire import ppp as wire
@@ -340,12 +338,12 @@ class Unit:
         closed = False
         if cipher is not None:
             flags |= ppp.CCP_OPEN
-            if cipher.state == OPENED:
+            if cipher.is_open:
                 flags |= ppp.CCP_UP
             else:
                 closed = cipher.required
         flags |= self._multilink_flags()
-        opened = [ncp.version for ncp in network.ncps if ncp.state == OPENED]
+        opened = [ncp.version for ncp in network.ncps if ncp.is_open]
         with contextlib.suppress(OSError):  # the interface was deleted: _on_ready() sees it
             ppp.set_flags(self.fd, flags)
             for protocol, version in _NETWORKS:
@@ -417,9 +415,8 @@ class Unit:
 
 def _numbering(session):
     """Socket options: who numbers packets (RFC 2661 §5.4). A LAC does as the LNS does."""
-    leads = session.kind in (LNS_INCOMING, LNS_OUTGOING)
     return (
-        (ppp.LNS_MODE, int(leads)),
+        (ppp.LNS_MODE, int(session.leads)),
         (ppp.SEND_SEQ, int(session.sequencing)),
         (ppp.REORDER_TIMEOUT, _REORDER),
     )
