@@ -12,7 +12,7 @@ import pytest
 from flashdesk import VFS, Cable, laclet, micropython_image, mock, without_pins
 
 from laclet_host.device import batch, files, firmware
-from laclet_host.device.flash import Job
+from laclet_host.device.job import Job
 from laclet_host.ui import CONFIG_INVALID, FAILURE, INTERRUPTED, VERIFY_MISMATCH, Trouble
 
 CONFIG = """

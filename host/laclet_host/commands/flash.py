@@ -39,7 +39,8 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
     a lower speed if it is wrong. See docs/devices.md.
     """
     from ..device import files
-    from ..device.flash import Job, flash
+    from ..device.flash import flash
+    from ..device.job import Job
     from ..device.progress import shown
 
     given = files.read_config(config) if config else None

@@ -13,7 +13,8 @@ from laclet.node.console import Refused, locate, parse_value, put
 from ..configtext import join
 from ..ui import CONFIG_INVALID, Trouble
 from . import files
-from .flash import Job, flash
+from .flash import flash
+from .job import Job
 from .progress import Tell, wide_console
 
 _ABOUT = ("name", "port", "volume", "board", "config")  # columns that are no keys of the configuration

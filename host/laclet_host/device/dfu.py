@@ -6,16 +6,14 @@ import re
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..ui import FAILURE, Trouble
 from . import files
 from .firmware import SUFFIXES
+from .job import Job
 from .ports import Absent, DeviceError
 from .progress import Tell
-
-if TYPE_CHECKING:
-    from .flash import Job
 
 _USB = "0483:df11"  # the bootloader in the ROM of every STM32
 _SUFFIX = 16  # bytes; USB DFU 1.1, appendix B
@@ -34,7 +32,7 @@ def check_image(image: bytes, name: str) -> None:
         raise Trouble(f"{name}: is damaged; get it again")
 
 
-def write(job: "Job", tell: Tell) -> dict[str, Any]:
+def write(job: Job, tell: Tell) -> dict[str, Any]:
     """Download MicroPython into the board; laclet and the configuration follow when ``job.port`` is given."""
     if job.board is None:
         raise Trouble("which board? name it", 2)
@@ -65,7 +63,7 @@ def write(job: "Job", tell: Tell) -> dict[str, Any]:
     return {**about, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _put_files(job: "Job", name: str, tell: Tell) -> None:
+def _put_files(job: Job, name: str, tell: Tell) -> None:
     """laclet and the configuration, as soon as MicroPython's prompt is there."""
     from .deploy import deploy
     from .repl import Repl

@@ -2,31 +2,17 @@
 
 import hashlib
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ui import Trouble
 from . import esp, files
 from .firmware import SUFFIXES, Image
+from .job import Job
 from .link import Link
 from .ports import Absent, DeviceError, Mute, WrongDevice
 from .progress import Tell
 
 _BOOT = 25.0  # s until a board that was just flashed must answer: it formats and compiles nothing, but USB comes late
-
-
-class Job(NamedTuple):
-    """One board to be flashed."""
-
-    image: Callable[[str, str], Image]  # (name of the board, suffix) -> MicroPython's image; raises Trouble
-    port: str | None = None
-    volume: str | None = None  # of a UF2 bootloader
-    board: str | None = None  # a name of boards/; None: found by the chip
-    config: files.Config | None = None
-    keep: bool = False  # write MicroPython only, and leave the files there as they are
-    baud: int | None = None
-    arch: str | None = None  # of the .mpy files, instead of the board's own
-    check: bool = True  # wait until it answers
 
 
 def flash(job: Job, tell: Tell) -> dict[str, Any]:

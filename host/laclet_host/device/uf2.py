@@ -7,16 +7,14 @@ import struct
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..ui import Trouble
 from . import files
 from .firmware import SUFFIXES
+from .job import Job
 from .ports import Absent, WrongDevice
 from .progress import Tell
-
-if TYPE_CHECKING:
-    from .flash import Job
 
 # Microsoft's UF2 specification: a block of 512 bytes.
 _HEAD = struct.Struct("<8I")
@@ -108,7 +106,7 @@ def merge(image: bytes, name: str, board: dict[str, Any], system: bytes | None) 
     return encode(parts)
 
 
-def image_for(image, board: dict[str, Any], job: "Job") -> bytes:
+def image_for(image, board: dict[str, Any], job: Job) -> bytes:
     """The one image for a board."""
     system = None
     if not job.keep:
@@ -140,7 +138,7 @@ def _mounted() -> list[Path]:
     return [Path(words[1].encode().decode("unicode_escape")) for words in lines if words[2] in ("vfat", "msdos")]
 
 
-def write(job: "Job", tell: Tell) -> dict[str, Any]:
+def write(job: Job, tell: Tell) -> dict[str, Any]:
     """Copy the one image to the board's volume."""
     volume = _volume(job, tell)
     name = job.board or _board_of(volume)
@@ -158,7 +156,7 @@ def write(job: "Job", tell: Tell) -> dict[str, Any]:
     return {**about, "port": job.port, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _volume(job: "Job", tell: Tell) -> Volume:
+def _volume(job: Job, tell: Tell) -> Volume:
     if job.volume:
         found = volume_at(Path(job.volume))
         if found is None:
