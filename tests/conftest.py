@@ -1,10 +1,17 @@
-"""With LACLET_REQUIRE_ALL=1 (continuous integration) every skip is a failure: nothing is left out unseen."""
+"""With LACLET_REQUIRE_ALL=1 (continuous integration) every skip is a failure, and hypothesis repeats its examples."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REQUIRE_ALL = os.environ.get("LACLET_REQUIRE_ALL") == "1"
+
+# No example is timed: the machine may be busy. New examples are looked for where somebody is there to look at them.
+settings.register_profile(
+    "laclet", deadline=None, derandomize=REQUIRE_ALL, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("laclet")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,7 +49,7 @@ def option(name):
     return bytes((3, 2 + len(value))) + value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.parametrize("name", METHODS)
 @given(
     packets=st.lists(st.tuples(st.sampled_from(AUTH), st.integers(0, 7), st.integers(0, 4), LIKELY), max_size=12),
@@ -67,7 +67,7 @@ def test_any_packets_to_a_prover(name, packets, waits):
             assert (protocol, name) == (ppp.PAP, "pap") and code == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.parametrize("name", METHODS)
 @given(
     packets=st.lists(st.tuples(st.sampled_from(AUTH), st.integers(0, 7), st.integers(0, 4), LIKELY), max_size=12),
@@ -83,7 +83,7 @@ def test_any_packets_to_a_verifier(name, packets, waits):
     assert not peer.link.network  # nobody guesses a password, a challenge or an identifier and a digest
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(LIKELY, max_size=8))
 def test_gtc_is_never_answered_where_pap_is_not_allowed(requests):
     peer = Peer(**dict(CLIENT, auth=("eap",)))
@@ -112,7 +112,7 @@ DATA = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.booleans(), st.lists(st.one_of(CONTROL, DATA), max_size=20))
 def test_any_packets_to_the_network_protocols(encrypted, packets):
     peer = Peer(address=b"\x0a\0\0\1", peer_address=b"\x0a\0\0\2")

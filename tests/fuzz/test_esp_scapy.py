@@ -37,7 +37,7 @@ def both(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.binary(min_size=1, max_size=300), seed=st.integers(0, 255))
 def test_both_ways(name, data, seed):
     pair, scapy = both(name, seed)
@@ -59,7 +59,7 @@ def test_both_ways(name, data, seed):
 
 
 @pytest.mark.parametrize("name", [*NAMES, "3des-sha1", "aes128-sha256_96"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=200))
 def test_noise_is_refused(name, data):
     proposal = proposals.parse("ipsec_esp", name)[0][0]

@@ -68,7 +68,7 @@ def test_every_cut_with_a_length_that_fits():
                 scene.inject(inlet, cut, source)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 8), st.booleans(), st.integers(0, 2**32 - 1))
 def test_mutations(step, aggressive, seed):
     scene, (data, source) = at_step(step, aggressive=aggressive)
@@ -83,7 +83,7 @@ def test_mutations(step, aggressive, seed):
     scene.world.run(60000)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 8), st.booleans(), st.sampled_from(EXCHANGES), st.booleans(), payloads)
 def test_inventions_in_clear(step, aggressive, exchange, flag, invented):
     scene, (data, source) = at_step(step, aggressive=aggressive)
@@ -96,7 +96,7 @@ def test_inventions_in_clear(step, aggressive, exchange, flag, invented):
     scene.world.run(60000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.booleans(), st.sampled_from([p.INFORMATIONAL, p.QUICK]), payloads, st.booleans())
 def test_inventions_of_an_authenticated_peer(server, exchange, invented, whole):
     """Who has the keys may still send nonsense: a HASH that proves it, then anything."""
@@ -116,7 +116,7 @@ def test_inventions_of_an_authenticated_peer(server, exchange, invented, whole):
     scene.world.run(60000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(payloads)
 def test_inventions_in_message_five(invented):
     scene, (data, source) = at_step(4)
@@ -156,7 +156,7 @@ def test_any_pieces(invented, cut):
         assert sum(len(each) for each in fragments._pieces.values()) <= 1000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(pieces, max_size=12), st.booleans(), st.integers(0, 8))
 def test_pieces_do_no_harm_in_any_state(invented, inner, step):
     scene, (data, source) = at_step(step)
@@ -184,7 +184,7 @@ def test_any_notation(text):
         assert all(len(problem) == 3 and problem[0] == path for problem in problems)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=120), st.sampled_from(["ike", "natt", "esp"]))
 def test_any_datagram(data, inlet):
     scene = Scene(raw=True)

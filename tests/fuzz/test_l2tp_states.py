@@ -154,7 +154,7 @@ def test_mutated_messages_in_any_state(side, steps, index, edits, addressed):
     assert world.run(20_000, lambda: tunnel.state == 3), victim.drops
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.booleans())
 def test_noise_is_dropped_and_named(noise, control):
     world, net, ends, takers = build(None, 12)

@@ -81,7 +81,12 @@ def rebuilt(packet):
         for field in ("chksum", "len", "plen"):
             if field in layers[layer].fields and layer in (IP, IPv6, TCP, UDP):
                 delattr(layers[layer], field)
-    return bytes(layers)
+    made = bytearray(bytes(layers))
+    if TCP in layers:  # zero has two forms in a sum of ones' complements (RFC 1071); scapy has the other one for TCP
+        at = len(made) - len(bytes(layers[TCP])) + 16
+        if made[at : at + 2] == b"\0\0":
+            made[at : at + 2] = b"\xff\xff"
+    return bytes(made)
 
 
 def lay(rows, pitch):
@@ -116,7 +121,7 @@ def completed(packet, header):
     return bytes(packet) if rebuilt(packet) == bytes(packet) else None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(supers(), st.sampled_from(HEADS))
 def test_cut_makes_what_scapy_would(super_packet, form):
     packet, l4, head, mss = super_packet
@@ -145,7 +150,7 @@ def test_cut_makes_what_scapy_would(super_packet, form):
             assert part[TCP].options == whole[TCP].options
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(supers(), st.sampled_from(HEADS), st.booleans(), st.booleans())
 def test_merge_undoes_cut(super_packet, form, local, apart):
     packet, l4, head, mss = super_packet
@@ -226,7 +231,7 @@ def good(packet):
     return rebuilt(packet) == packet
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(supers(), st.sampled_from(HEADS), changes(), st.booleans())
 def test_a_super_packet_cut_again_is_what_came(super_packet, form, change, local):
     """Whatever came: what went into a super-packet comes out of it again when a kernel cuts it, byte for byte."""
@@ -266,7 +271,7 @@ def test_a_super_packet_cut_again_is_what_came(super_packet, form, change, local
     assert len(again) == taken
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.integers(4, 64), st.integers(28, 700), st.sampled_from(HEADS), st.sampled_from(("none", "tcp", "udp")), st.data()
 )

@@ -79,7 +79,7 @@ def packets(data, vnet):
     return [packet]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.one_of(st.lists(datagrams(), min_size=1, max_size=5).map(batch), st.tuples(datagrams(), st.just(0)))),
     st.booleans(),

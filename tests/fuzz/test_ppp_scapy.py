@@ -55,7 +55,7 @@ def test_options_as_scapy_names_them():
     assert naked[3] == "10.0.0.2" and naked[129] == "10.0.0.1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 65535), st.integers(0, 0xFFFFFFFF), st.integers(0, 255), st.booleans())
 def test_we_read_what_scapy_writes(mru, magic, identifier, short):
     packet = scapy.PPP_LCP_Configure(
@@ -71,7 +71,7 @@ def test_we_read_what_scapy_writes(mru, magic, identifier, short):
     assert ppp.options(raw, at + 4, end) == [(1, mru.to_bytes(2, "big")), (5, magic.to_bytes(4, "big"))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(addresses, addresses, st.binary(max_size=200), st.integers(1, 65535), st.integers(1, 65535))
 def test_udp_packets_are_those_of_scapy(source, destination, data, sport, dport):
     def text(address):

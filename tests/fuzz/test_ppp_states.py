@@ -104,7 +104,7 @@ def play(peer, step):
         getattr(link, step[1])(peer.now)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(KINDS), steps)
 def test_any_sequence(kind, script):
     peer = Fuzzed(**kind)
@@ -132,14 +132,14 @@ def test_any_sequence(kind, script):
     assert len(peer.link.drops) < 40
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=80))
 def test_describe_any_bytes(data):
     text = describe(data, 0, len(data))
     assert text and text.isprintable()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=120))
 def test_host_any_packet(data):
     class Nowhere:

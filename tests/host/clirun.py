@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20  # seconds for one thing to happen
+PATIENCE = 60  # seconds for one thing to happen
 
 
 def environment(run_dir):

@@ -4,7 +4,7 @@ import time
 
 from laclet_linux.loop import Loop
 
-PATIENCE = 10  # seconds until a test gives up
+PATIENCE = 60  # seconds until a test gives up
 
 
 class Idle:

@@ -200,8 +200,8 @@ def test_wireshark_lists_services_and_captures_one(desk):
     command = [*inside, "tshark", "-a", f"duration:{PATIENCE}", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=where) as live:
         assert any("Capturing" in line for line in live.stderr)
-        desk.client().wait_for("call.home: up")
-        assert any("Control Message - SCCRQ" in line for line in live.stdout)
+        desk.client("hello_interval = 1").wait_for("call.home: up")  # says HELLO until the capture has begun
+        assert any("Control Message - Hello" in line for line in live.stdout)
         live.terminate()
 
 

@@ -100,7 +100,7 @@ TREES = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TREES)
 def test_every_path_of_any_file_has_a_line(tmp_path_factory, tree):
     folder = tmp_path_factory.getbasetemp()

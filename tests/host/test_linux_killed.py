@@ -21,7 +21,7 @@ from laclet_linux.service import Service
 # LACLET_KILLS=100 LACLET_CYCLES=1000 for the whole length.
 KILLS = int(os.environ.get("LACLET_KILLS", "30"))
 CYCLES = int(os.environ.get("LACLET_CYCLES", "200"))
-PATIENCE = 20  # seconds for one thing to happen
+PATIENCE = 60  # seconds for one thing to happen
 LNS = "198.51.100.7"
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1

@@ -22,7 +22,7 @@ from laclet_host.monitor import Board, History, Point, rtt, sessions
 from laclet_host.monitor import Service as ServiceWatch
 from laclet_host.monitor_app import Monitor
 
-PATIENCE = 40  # s
+PATIENCE = 60  # s
 CONFIG = {
     "hostname": "meter-17",
     "tunnel": {"lns": {"server": "127.0.0.1:9"}},

@@ -11,7 +11,7 @@ import time
 
 from clirun import environment
 
-PATIENCE = 30  # s
+PATIENCE = 60  # s
 
 
 class Typist:
