@@ -133,23 +133,24 @@ class Board:
 
     def capture(self, words, tools):
         """The words of capture: see docs/console.md."""
-        from .capture import Capture
-
         desk = self._door.desk
-        running, desk.capture = desk.capture, None
-        if words == ["stop"]:
-            if running is None:
-                raise Refused("no capture runs", "write " + ACTS["capture"][0])
-            return running.close()
-        calls = self._shell.node.calls
+        if words == ["stop"] and desk.capture is None:
+            raise Refused("no capture runs", "write " + ACTS["capture"][0])
+        allowed = ["datagrams"] + sorted(self._shell.node.calls) + (["lns"] if self._shell.node.lns else [])
         for name in words:
-            if name not in calls and not (name == "lns" and self._shell.node.lns):
-                desk.capture = running
-                raise Refused("no such call runs: " + name, "allowed: " + ", ".join(sorted(calls)), len("capture") + 2)
-        if running is not None:
-            running.close()
-        desk.capture = Capture(self._shell, words, self._door.terminal.write, tools)
-        return desk.capture.about()
+            if name not in allowed and words != ["stop"]:
+                raise Refused("no such call runs: " + name, "allowed: " + ", ".join(allowed), len("capture") + 2)
+        told = desk.stop_capture()
+        if words == ["stop"]:
+            return told
+        try:
+            from .capture import Capture
+
+            desk.capture = Capture(self._shell, words, self._door.terminal.write, tools)
+            return desk.capture.about()
+        except MemoryError:
+            desk.stop_capture()
+            raise Refused("no memory for a capture beside the calls", "capture at the LNS") from None
 
     def update(self, words, value):
         """The words of update: see docs/update.md."""

@@ -8,6 +8,7 @@ from micropython import const
 from . import forget
 
 _LOADING = const(2048)  # bytes between collections while it is loaded: its code stays together
+_ROOM = const(8192)  # bytes in one piece that it leaves: a call must be able to come up beside it
 _LAST_WORDS = const(300)  # ms before a restart: a USB port that vanishes takes along what was not read
 _WAKE = b"\r\n{"
 
@@ -21,6 +22,13 @@ class Desk:
         self.owner = None  # the Door that has the console
         self.updates = None  # Updates, once there was talk of one
         self.capture = None  # a Capture that runs
+
+    def stop_capture(self):
+        """Forget it and its code; what it has to tell, or None."""
+        running, self.capture = self.capture, None
+        told = running.close() if running is not None else None
+        forget("laclet_mcu", "capture", "frametaps", "datagramtaps")
+        return told
 
 
 class Door:
@@ -54,7 +62,11 @@ class Door:
             return
         if (self._board is None and not self._load(new)) or self._greeted(new, typed):
             return
-        self._board.console.receive(typed, now)
+        try:
+            self._board.console.receive(typed, now)
+        except MemoryError:
+            self.leaving = True
+            self._starved()
         if self.leaving:
             self._leave()
         self._shell.node.timers.update(self, now)
@@ -143,15 +155,23 @@ class Door:
             from .console import Board
 
             self._board = Board(self._shell, self._path, self, self.desk.state, not new)
+            gc.collect()
+            bytearray(_ROOM)
             self.desk.state = None
             return True
         except MemoryError:
+            self._board = None
             self._forget()
-            self._shell.log("error", "console", "no memory for it beside the calls; Ctrl-C gives the prompt")
+            self._starved()
             return False
         finally:
             gc.collect()
             gc.threshold(before)
+
+    def _starved(self):
+        """The tools know these words."""
+        gc.collect()
+        self._shell.log("error", "console", "no memory for it beside the calls; Ctrl-C gives the prompt")
 
     def _unload(self):
         if self._board is not None:

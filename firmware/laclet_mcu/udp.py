@@ -30,7 +30,7 @@ class Udp:
         self._rx = rx
         self._size = len(rx) - HEADROOM - TAILROOM
         self._v6 = ":" in (local or (peer[0] if peer else ""))
-        self._local = local
+        self.local = local  # an address of ours, when it was given
         self._port = port
         self._peer = None  # what it is connected to
         self._heard = None  # the last packed sender, and what it stands for
@@ -110,8 +110,8 @@ class Udp:
     def _open(self):
         stream = socket.socket(socket.AF_INET6 if self._v6 else socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            if self._local or self._port:
-                local = self._local or ("::" if self._v6 else "0.0.0.0")
+            if self.local or self._port:
+                local = self.local or ("::" if self._v6 else "0.0.0.0")
                 stream.bind(socket.getaddrinfo(local, self._port)[0][-1])
             stream.setblocking(False)
         except OSError:

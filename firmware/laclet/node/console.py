@@ -48,7 +48,7 @@ ACTS = {
     "connect": ("connect [TUNNEL]", "dial"),
     "disconnect": ("disconnect [TUNNEL]", "hang up, and stay so"),
     "ping": ("ping ADDRESS", "send an ICMP echo through a call"),
-    "capture": ("capture [CALL]", "show the PPP frames of a call, or of all; capture stop ends it"),
+    "capture": ("capture [CALL]", "show PPP frames of a call, of all, or the datagrams; capture stop ends it"),
     "reboot": ("reboot", "restart the board"),
     "exit": ("exit", "leave the console"),
     "factory-reset": ("factory-reset yes", "forget the configuration, and restart"),
@@ -394,7 +394,7 @@ class Console(LineEditor):
         if command in ("connect", "disconnect"):
             return self._tree.get("tunnel", {})
         if command == "capture":
-            return ["stop"] + list(self._tree.get("call", {}))
+            return ["datagrams", "stop"] + list(self._tree.get("call", {}))
         if command not in ("set", "delete"):
             return ()
         parts = last.split(".")[:-1]

@@ -26,9 +26,9 @@ class Datagram(NamedTuple):
     protocol: int = UDP
 
 
-def plain(address: list, ours: bool) -> Address:
-    """An address of IP; one made up for an end of a circuit."""
-    host, port = [*address, None][:2]
+def plain(address: list | None, ours: bool) -> Address:
+    """An address of IP; one made up for an end of a circuit, and for a socket that does not know its own."""
+    host, port = [*(address or ()), None, None][:2]
     try:
         ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
@@ -36,16 +36,17 @@ def plain(address: list, ours: bool) -> Address:
     return str(host).partition("%")[0], port if isinstance(port, int) else _PORT
 
 
-def wrap(source: Address, target: Address, data: bytes) -> bytes:
-    """The IP packet that carries a UDP datagram, checksums and all."""
+def wrap(source: Address, target: Address, data: bytes, size: int | None = None) -> bytes:
+    """The IP packet that carries a UDP datagram, checksums and all; with ``size`` only the head of that much data."""
     ends = [ipaddress.ip_address(source[0]), ipaddress.ip_address(target[0])]
     if ends[0].version != ends[1].version:  # a wildcard address of the other family
         ends = [end if end.version == 6 else ipaddress.ip_address(f"::ffff:{end}") for end in ends]
     addresses = ends[0].packed + ends[1].packed
-    length = UDP_HEADER + len(data)
+    whole = size is None or size == len(data)
+    length = UDP_HEADER + (len(data) if size is None else size)
     udp = struct.pack(">HHHH", source[1], target[1], length, 0) + data
     pseudo = addresses + struct.pack(">II", length, UDP) + udp
-    checksum = total(pseudo, 0, len(pseudo)) ^ 0xFFFF or 0xFFFF
+    checksum = (total(pseudo, 0, len(pseudo)) ^ 0xFFFF or 0xFFFF) if whole else 0  # 0: there is none
     udp = udp[:6] + struct.pack(">H", checksum) + data
     if ends[0].version == 6:
         return struct.pack(">IHBB", 6 << 28, length, UDP, 64) + addresses + udp

@@ -13,15 +13,20 @@ _LINKS = {"l2tp": pcapng.RAW_IP}
 
 
 class Recorder:
-    """Writes what it is given. ``counts``: frames written, frames lost. ``keys`` is a file opened for text, or None."""
+    """Writes what it is given, at most ``limit`` packets. ``keys`` is a file opened for text, or None."""
 
-    def __init__(self, file: BinaryIO, scrubbed: bool, keys=None, only_ppp: bool = False):
+    def __init__(self, file: BinaryIO, scrubbed: bool, keys=None, only_ppp: bool = False, limit: int | None = None):
         self.written = 0
         self.lost = 0
+        self._limit = limit
         self._out = pcapng.Writer(file, f"laclet {__version__}")
         self._scrubbed = scrubbed
         self._keys = keys
         self._only_ppp = only_ppp
+
+    def full(self) -> bool:
+        """The limit is reached."""
+        return self._limit is not None and self.written >= self._limit
 
     def write(self, item: Item) -> None:
         """A datagram as IP; the PPP frames in it, or that a board shows, with link type 204 besides."""
@@ -46,10 +51,11 @@ class Recorder:
         if not self._only_ppp:
             ends = (local, peer) if frame.sent else (peer, local)
             number = self._out.interface(pcapng.RAW_IP, "l2tp")
-            self._out.write(number, frame.time, envelope.wrap(*ends, data), frame.sent)
+            packet = envelope.wrap(*ends, data, frame.length)
+            self._out.write(number, frame.time, packet, frame.sent, len(packet) - len(data) + frame.length)
             self.written += 1
         found = payload(data)
-        if found:
+        if found and not self.full():
             self._ppp(frame, "ppp", data[found[2] :], frame.length - found[2])
 
     def _ppp(self, frame: Frame, name: str, data: bytes, length: int) -> None:
@@ -60,14 +66,14 @@ class Recorder:
         self.written += 1
 
 
-def record(items: Iterable[Item], recorder: Recorder, limit: int | None) -> None:
-    """Everything from ``items``, until they end, ``limit`` frames are written, or nobody reads any more."""
+def record(items: Iterable[Item], recorder: Recorder) -> None:
+    """Everything from ``items``, until they end, the recorder is full, or nobody reads any more."""
     for item in items:
         try:
             recorder.write(item)
         except BrokenPipeError:
             return
-        if limit is not None and recorder.written >= limit:
+        if recorder.full():
             return
 
 

@@ -54,12 +54,15 @@ def datagram(data: bytes) -> bytes:
 
 def _control(data: bytes) -> bytes:
     end = check_control(data, 0, len(data))
+    if end < 0:  # only the head of it was kept
+        end = len(data)
     out = bytearray(data)
     at = CONTROL_HEADER
     while at + 6 <= end:
         size = u16(data, at) & 0x03FF
-        if size < 6 or at + size > end:
+        if size < 6:
             break
+        size = min(size, end - at)
         secret = data[at] & _HIDDEN or (not u16(data, at + 2) and u16(data, at + 4) in _SECRETS)
         if secret:
             out[at + 6 : at + size] = b"*" * (size - 6)

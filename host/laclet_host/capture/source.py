@@ -1,7 +1,7 @@
 """Where captures come from: a running service (its control socket) or a board (its console); see docs/console.md."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from laclet.wire.l2tp import DATA_HEADER_MIN, VERSION, L, O, S, T, u16
@@ -17,8 +17,8 @@ class Frame(NamedTuple):
     sent: bool
     data: bytes
     length: int  # of the whole; ``data`` may be cut
-    local: list
-    peer: list
+    local: list | None = None
+    peer: list | None = None
 
 
 class Begun(NamedTuple):
@@ -55,30 +55,32 @@ def from_service(name: str, with_keys: bool) -> Generator[Item]:
         if "key" in line:
             yield Key(line["key"])
             continue
-        if line.get("lost"):
-            yield Lost(line["lost"])
-        yield _frame(line, 0, line["local"], line["peer"])
+        yield from _items(line, 0)
 
 
-def from_board(port: str, call: str | None) -> Generator[Item]:
-    """The PPP frames of ``call``, or of all calls, of the board at ``port``; ends with what the port could not take."""
+def from_board(port: str, call: str | None, only_ppp: bool) -> Generator[Item]:
+    """The datagrams of the board at ``port``; the PPP frames of ``call``, or with ``only_ppp`` those of all calls."""
     from ..device.link import Link
 
     with Link(port) as link:
-        begun = link.get("capture" + (f" {call}" if call else ""))
+        what = call or ("" if only_ppp else "datagrams")
+        begun = link.get(f"capture {what}".rstrip())
         start = (begun["time"] or time.time()) * 1_000_000_000
         yield Begun(begun["calls"])
         try:
             for line in link.lines():
                 if isinstance(line, dict) and "cap" in line:
-                    yield _frame(line, int(start), [], [])
+                    yield from _items(line, int(start))
         finally:
             link.get("capture stop")
 
 
-def _frame(line: dict, start: int, local: list, peer: list) -> Frame:
+def _items(line: dict, start: int) -> Iterator[Item]:
+    if line.get("lost"):
+        yield Lost(line["lost"])
     at = start + int(line["ms"] * 1_000_000)
-    return Frame(at, line["cap"], bool(line["dir"]), bytes.fromhex(line["hex"]), line["len"], local, peer)
+    data = bytes.fromhex(line["hex"])
+    yield Frame(at, line["cap"], bool(line["dir"]), data, line["len"], line.get("local"), line.get("peer"))
 
 
 def payload(data: bytes) -> tuple[int, int, int] | None:

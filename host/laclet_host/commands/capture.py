@@ -13,7 +13,7 @@ from .port import port_option, the_port
 @click.argument("service", required=False)
 @port_option
 @click.option("-o", "--output", metavar="FILE", help="pcapng file; - for stdout.  [default: SERVICE.pcapng]")
-@click.option("--call", metavar="NAME", help="Of a device: this call only.")
+@click.option("--call", metavar="NAME", help="Of a device: the PPP frames of this call only.")
 @click.option("--scrub", is_flag=True, help="Take out passwords, and answers from which one could be guessed.")
 @click.option(
     "--keys", metavar="FILE", help="Of a service: write the keys of IPsec there, as preferences of Wireshark."
@@ -26,8 +26,8 @@ from .port import port_option, the_port
 def capture(ctx, service, port, output, call, scrub, keys, only_ppp, count, extcap_install, extcap) -> None:
     """Capture what a running SERVICE, or the device at --port, sends and receives, until Ctrl-C.
 
-    The file has each L2TP datagram of a service, and each PPP frame. Packets that the kernel or the userspace plane
-    moves by itself are not in it: data_plane = "stream" shows them too. "laclet explain FILE" tells what happened.
+    The file has each L2TP datagram, and each PPP frame. Packets that a service has the kernel or the userspace plane
+    move are not in it: data_plane = "stream" shows them too. "laclet explain FILE" tells what happened.
     """
     from ..capture import extcap as wireshark
 
@@ -81,19 +81,19 @@ def _capture(service, name, output, call, scrub, keys, only_ppp, count, quiet) -
     from ..capture.record import Recorder, private, record
     from ..capture.source import from_board, from_service
 
-    items = from_service(service, keys is not None) if service else from_board(name, call)
+    items = from_service(service, keys is not None) if service else from_board(name, call, only_ppp)
     try:
         begun = next(items)
     except (FileNotFoundError, ConnectionRefusedError):
         raise Trouble(f"{name}: no such service is running") from None
     key_file = private(keys, "w") if keys else None
     file = sys.stdout.buffer if output == "-" else private(output, "wb")
-    recorder = Recorder(file, scrub, key_file, only_ppp)
+    recorder = Recorder(file, scrub, key_file, only_ppp, count)
     recorder.write(begun)
     if not quiet:
         click.echo(f"capturing {name}; Ctrl-C ends it", err=True)
     try:
-        record(items, recorder, count)
+        record(items, recorder)
     except KeyboardInterrupt:
         pass
     finally:
