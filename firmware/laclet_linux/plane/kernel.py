@@ -10,7 +10,7 @@ from laclet.line.serial import SerialLine
 
 from . import ppp
 from .choose import Declined
-from .kernel_session import KernelSession, NoKernel, words
+from .kernel_session import KernelSession, NoKernel
 
 
 def why_not(options):
@@ -29,7 +29,7 @@ def missing():
         os.close(ppp.open_ppp())
         ppp.l2tp_socket().close()
     except OSError as error:
-        return words(error)
+        return ppp.words(error)
     return None
 
 
@@ -55,7 +55,7 @@ class Kernel:
                 port.plane = KernelSession(self, port, session)
                 return port.plane
             except OSError as error:
-                why = words(error)
+                why = ppp.words(error)
         port.plane = NoKernel(port, why)
         return None
 
@@ -69,7 +69,7 @@ class Kernel:
             try:
                 bridge = Bridge(self, wire, line, session)
             except OSError as error:
-                why = words(error)
+                why = ppp.words(error)
         if bridge is not None:
             self._log("info", f"{wire.device}: bridged to the LNS in the kernel")
         else:

@@ -9,7 +9,7 @@ import os
 
 from ..loop import READ
 from . import ppp
-from .kernel_session import KernelSession, words
+from .kernel_session import KernelSession
 
 _WORDS = {
     errno.EINVAL: "the kernel has no PPP for serial lines (modprobe ppp_async)",
@@ -87,7 +87,7 @@ class Bridge:
             ppp.set_maps(self._channel, status["send_accm"], status["receive_accm"])
             ppp.bridge(self._channel, self._session.number)
         except OSError as error:
-            raise OSError(0, _WORDS.get(error.errno) or words(error)) from None
+            raise OSError(0, _WORDS.get(error.errno) or ppp.words(error)) from None
 
     def _on_ready(self, events, now):
         """Nothing is left to read on a bridged channel but its end: the line has hung up."""

@@ -6,6 +6,7 @@ All functions raise OSError.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import platform
@@ -68,7 +69,25 @@ LNS_MODE = 4
 REORDER_TIMEOUT = 5
 _SIOCSIFNAME = 0x8923
 
+# What errors of these calls mean, and the way out.
+_WORDS = {
+    errno.ENOENT: "there is no /dev/ppp (modprobe ppp_generic, mknod /dev/ppp c 108 0)",
+    errno.ENODEV: "the kernel has no PPP (modprobe ppp_generic)",
+    errno.ENXIO: "the kernel has no PPP (modprobe ppp_generic)",
+    errno.EPERM: "it takes root, or CAP_NET_ADMIN",
+    errno.EACCES: "/dev/ppp cannot be opened (root, or CAP_NET_ADMIN and its group)",
+    errno.EAFNOSUPPORT: "the kernel has no L2TP (modprobe l2tp_ppp)",
+    errno.EPROTONOSUPPORT: "the kernel has no L2TP (modprobe l2tp_ppp)",
+    errno.ESOCKTNOSUPPORT: "the kernel has no L2TP (modprobe l2tp_ppp)",
+    errno.ENOTTY: "the kernel lacks a part of PPP (CONFIG_PPP_MULTILINK)",
+}
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def words(error):
+    """Why the kernel refused, and the way out."""
+    return _WORDS.get(error.errno) or error.strerror or str(error)
 
 
 def l2tp_socket():
