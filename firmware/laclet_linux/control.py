@@ -14,6 +14,7 @@ import tempfile
 
 from .loop import READ, WRITE
 
+_SOCKET = "control.sock"  # in the folder of its service
 _LINE = 65536  # bytes of the longest command
 _CLIENTS = 16
 _WAITING = 1 << 20  # bytes that may wait for a client who is shown things
@@ -21,7 +22,7 @@ _PATIENCE = 5  # seconds a client waits for the service
 
 
 def run_dir():
-    """Where control sockets are: /run/laclet as root, else below XDG_RUNTIME_DIR; LACLET_RUN_DIR overrides it."""
+    """Where services have their folders: /run/laclet as root, else below XDG_RUNTIME_DIR; or LACLET_RUN_DIR."""
     given = os.environ.get("LACLET_RUN_DIR")
     if given:
         return given
@@ -35,13 +36,13 @@ def run_dir():
 
 def socket_path(name):
     """The control socket of the service ``name``."""
-    return os.path.join(run_dir(), name + ".sock")
+    return os.path.join(run_dir(), name, _SOCKET)
 
 
 def running():
     """The names of services that have a control socket, in order; one may have died without removing it."""
     try:
-        return sorted(entry[:-5] for entry in os.listdir(run_dir()) if entry.endswith(".sock"))
+        return sorted(name for name in os.listdir(run_dir()) if os.path.exists(socket_path(name)))
     except OSError:
         return []
 
@@ -83,12 +84,13 @@ class Control:
         self._handle = handle
         self._clients = {}  # fd -> _Client
         self.path = socket_path(name)
+        self.folder = os.path.dirname(self.path)  # for whatever else the service keeps while it runs
         self._sock = _listening(self.path)
         self._inode = os.stat(self.path).st_ino
         loop.watch(self._sock.fileno(), self._on_client)
 
     def close(self):
-        """Close all, and remove the socket if it is still ours."""
+        """Close all, and remove the socket if it is still ours; its folder, too, when that is empty and we may."""
         for client in list(self._clients.values()):
             client.finish()
         if self._sock.fileno() >= 0:
@@ -97,6 +99,7 @@ class Control:
             with contextlib.suppress(OSError):
                 if os.stat(self.path).st_ino == self._inode:
                     os.unlink(self.path)
+                    os.rmdir(self.folder)
 
     def _on_client(self, events, now):
         try:
@@ -213,7 +216,11 @@ def _listener_lives(sock):
 
 def _listening(path):
     """A socket listening at ``path``, for its owner only; one that a dead service has left is replaced."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    folder = os.path.dirname(path)
+    os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+        os.chmod(folder, 0o755)  # everybody may know of it; the socket is its owner's
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

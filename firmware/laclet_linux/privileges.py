@@ -1,4 +1,4 @@
-"""Less power once everything is open: another user, and of root's capabilities those for the network only."""
+"""Less power once all is open: another user, and of root's capabilities those for the network only."""
 
 import ctypes
 import os
@@ -26,8 +26,8 @@ def find(user):
 def drop(user, folder):
     """Become ``user`` (of find()) for good, with the capabilities KEPT; programs that are begun get no more than these.
 
-    To be called before there are threads. ``folder``, where our files are made and removed, becomes that user's. Raises
-    OSError when we are not root.
+    To be called before there are threads, and before anything is believed that the user could have written. ``folder``
+    becomes that user's, with what is in it. Raises OSError when we are not root.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,9 +37,9 @@ def drop(user, folder):
             raise OSError(ctypes.get_errno(), "prctl: " + os.strerror(ctypes.get_errno()))
         return result
 
-    if user.pw_uid:
-        for name in (".", *os.listdir(folder)):
-            os.chown(os.path.join(folder, name), user.pw_uid, user.pw_gid)
+    for path in (folder, *(os.path.join(folder, name) for name in os.listdir(folder))):
+        if path == folder or os.lstat(path).st_nlink == 1:  # it was the user's before: no way to somebody else's file
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     number = 0
     while libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:  # the first one that this kernel does not know ends it
         if number not in KEPT:

@@ -105,52 +105,55 @@ class Service:
         try:
             user = privileges.find(self._config["user"]) if self._config["user"] else None
         except OSError as error:
-            self._cannot(fault.CONFIG, f"user: {error}")
-            return False
+            return self._cannot(fault.CONFIG, f"user: {error}")
         try:
             self._control = Control(self._loop, self.name, self._command)
         except OSError as error:
-            self._cannot(fault.CONFIG, f"service {self.name}: {error.strerror or error}")
-            return False
+            return self._cannot(fault.CONFIG, f"service {self.name}: {error.strerror or error}")
         self.log("info", "service", f"laclet {__version__} starts as {self.name}")
-        self._state = State(self._control.path.removesuffix(".sock") + ".json")
+        folder = self._control.folder
+        self._state = State(os.path.join(folder, "state.json"))
         hooks = self._config["hooks"]
         self._hooks = Hooks(hooks["directory"], hooks["timeout"], self._say("hooks"), self._state)
-        if self._state.left:
-            self._clean()
+        refused = self._open()
+        try:
+            if user is not None:
+                privileges.drop(user, folder)
+        except OSError as error:
+            return self._cannot(fault.CONFIG, f"user: {error.strerror}", "start it as root")
+        self._clean(self._state.find())
+        if refused is not None:
+            return self._cannot(*refused)
+        try:
+            self.node.start(now_ms())
+        except OSError as error:
+            return self._cannot(fault.UDP, str(error), "choose another address or port")
+        self._notify.start()
+        return True
+
+    def _open(self):
+        """Make the node, with the interfaces of its calls; None, or what _cannot() takes."""
         try:
             self.node = self._make_node()
         except OSError as error:
             for each in list(self._interfaces):
                 each.close()
-            self._cannot(fault.INTERFACE, _words(error))
-            return False
+            return fault.INTERFACE, _words(error)
         try:
             self._metrics = Metrics(self._loop, self._config["metrics"]["listen"] or (), page(self.status))
         except OSError as error:
-            self._cannot(fault.CONFIG, str(error), "choose another address or port")
-            return False
-        try:
-            if user is not None:
-                privileges.drop(user, os.path.dirname(self._control.path))
-        except OSError as error:
-            self._cannot(fault.CONFIG, f"user: {error.strerror}", "start it as root")
-            return False
-        try:
-            self.node.start(now_ms())
-        except OSError as error:
-            self._cannot(fault.UDP, str(error), "choose another address or port")
-            return False
-        self._notify.start()
-        return True
+            return fault.CONFIG, str(error), "choose another address or port"
+        return None
 
-    def _clean(self):
-        """Take back what a service of this name has left behind; it is done when this returns."""
+    def _clean(self, left):
+        """Take back what a service of this name has ``left`` behind; it is done when this returns."""
+        if not left:
+            return
         routes, _ = self._tun_tools()
         say = self._say("service")
         names = NameServers(say, self._state)
         hooks = Hooks(self._hooks.directory, self._hooks.timeout, say, self._state)
-        for kind, what in self._state.left:
+        for kind, what in left:
             try:
                 if kind == "hooks":
                     hooks.down(what)
@@ -169,7 +172,6 @@ class Service:
         self.log("info", "service", "what the last one, which was killed, has left behind is taken back")
 
     def _make_node(self):
-        """The node with the interfaces of its calls."""
         self._try_interfaces(self._config["lns"])
         return Node(self._config, self)
 
@@ -180,7 +182,9 @@ class Service:
             open_tun("laclet%d", False).close()
 
     def _cannot(self, layer, cause, hint=""):
+        """Say why there is no service: False."""
         self.log("error", "service", str(fault.Fault(layer, cause, "", hint)))
+        return False
 
     def _close(self):
         for each in (

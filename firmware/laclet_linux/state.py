@@ -13,23 +13,24 @@ _NAMESPACE = "/proc/self/ns/net"
 
 
 class State:
-    """Things of ours as pairs of kind and what it is, plain values both; each change is written at once.
-
-    ``left`` has what a killed service of that name has left behind, if it was in this network namespace.
-    """
+    """Things of ours as pairs of kind and what it is, plain values both; each change is written at once."""
 
     def __init__(self, path):
         self._path = path
         self._things = []  # [kind, what]
         self._lock = threading.Lock()  # name servers are taken back in a thread
         self._namespace = os.stat(_NAMESPACE).st_ino
-        self.left = []
+
+    def find(self):
+        """What a killed service of that name has left behind, if it was in this network namespace: it is ours now."""
+        left = []
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            with open(path, encoding="utf-8") as file:
+            with open(self._path, encoding="utf-8") as file:
                 found = json.load(file)
             if found["netns"] == self._namespace:
-                self.left = [[kind, what] for kind, what in found["things"]]
-                self._things = list(self.left)
+                left = [[kind, what] for kind, what in found["things"]]
+        self._things += left
+        return left
 
     def add(self, kind, what):
         """This is there from now on: to be said before it is made."""

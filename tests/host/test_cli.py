@@ -139,8 +139,9 @@ def test_status_without_services_as_json(run):
 
 
 def test_socket_of_a_dead_service_is_no_service(run, tmp_path):
+    (tmp_path / "gone").mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "gone.sock"))
+        dead.bind(str(tmp_path / "gone/control.sock"))
     done = run("status", "gone")
     assert (done.returncode, done.stderr) == (1, "laclet: gone: no such service is running\n")
     assert run("status", "--json").stdout == "{}\n"

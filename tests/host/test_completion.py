@@ -49,7 +49,8 @@ def test_the_shell_completes(shell, tmp_path, bin_dir):
         pytest.skip(f"{shell} is not installed")
     script = laclet(tmp_path, "completion", shell)
     assert script.returncode == 0, script.stderr
-    (tmp_path / "office.sock").touch()
+    (tmp_path / "office").mkdir()
+    (tmp_path / "office/control.sock").touch()
 
     def offered(line):
         env = environment(tmp_path)

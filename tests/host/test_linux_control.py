@@ -157,9 +157,9 @@ def test_folders_that_cannot_be_used(loop, monkeypatch, tmp_path):
 def test_where_sockets_are(monkeypatch):
     monkeypatch.delenv("LACLET_RUN_DIR", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert socket_path("a") == "/run/laclet/a.sock"
+    assert socket_path("a") == "/run/laclet/a/control.sock"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    assert socket_path("a") == "/run/user/1000/laclet/a.sock"
+    assert socket_path("a") == "/run/user/1000/laclet/a/control.sock"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert socket_path("a") == f"/tmp/laclet-{os.getuid()}/a.sock"
+    assert socket_path("a") == f"/tmp/laclet-{os.getuid()}/a/control.sock"

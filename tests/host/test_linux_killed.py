@@ -162,7 +162,7 @@ def test_whatever_moment_a_service_is_killed_at_the_next_start_is_clean(tmp_path
             time.sleep(chance.uniform(0, 0.1))
         with contextlib.suppress(ProcessLookupError):
             home.kill()
-        left += (tmp_path / "run/home.json").exists()
+        left += (tmp_path / "run/home/state.json").exists()
         if n % 10 == 9:
             home = world.client(*calls, use_peer_dns=True)
             home.said(": up: address", 2)
@@ -178,9 +178,11 @@ def test_a_thousand_calls_leave_nothing(tmp_path):
     world = World(tmp_path, interface="tun")
     home = world.client({"default_route": True, "metric": 5, "table": 99, "rule_from": ["10.7.0.0/16"]}, hooks="none")
 
-    def settled():
+    def settled(most=(99, 99)):
+        """With at most so many descriptors: a client of the control socket is let go of a moment after its answer."""
         until(lambda: not world.lns.status()["lns"]["callers"], lambda: str(world.lns.status()))
         until(lambda: not home.status()["sockets"], lambda: str(home.status()))
+        until(lambda: home.holds()[0] <= most[0] and world.lns.holds()[0] <= most[1], lambda: str(marks))
         return home.holds(), world.lns.holds(), system(tmp_path)
 
     home.said(": up: address")
@@ -189,11 +191,13 @@ def test_a_thousand_calls_leave_nothing(tmp_path):
         until(lambda: home.status()["calls"]["c0"]["state"] == "up", lambda: home.log.read_text()[-2000:])
         assert ask("home", {"do": "down"})["ok"]
         until(lambda: home.status()["tunnels"]["office"]["state"] == "idle", lambda: str(home.status()))
-        if cycle in (CYCLES // 4, CYCLES - 1):
+        if cycle == CYCLES // 4:
             marks.append(settled())
+        elif cycle == CYCLES - 1:
+            marks.append(settled([each[0] for each in marks[0][:2]]))
         assert ask("home", {"do": "up"})["ok"]
     (home_then, lns_then, system_then), (home_now, lns_now, system_now) = marks
     assert system_now == system_then
-    assert home_now[:2] == home_then[:2] and lns_now[:2] == lns_then[:2]
+    assert home_now[1] <= home_then[1] and lns_now[1] <= lns_then[1]
     assert home_now[2] - home_then[2] < MEMORY and lns_now[2] - lns_then[2] < MEMORY, marks
     assert home.kill(signal.SIGTERM) == 5 and world.lns.kill(signal.SIGTERM) == 5

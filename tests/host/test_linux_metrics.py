@@ -187,7 +187,7 @@ def test_of_a_service_that_gets_another_address_for_them(tmp_path):
         with pytest.raises(OSError, match="refused"):
             scrape(ports[0])
         other = Service(tmp_path / "run", "run", path, "--log-json", "--name", "other")
-        other.wait_for(f"service: udp: cannot serve metrics at 127.0.0.1 port {ports[1]}: Address already in use")
+        other.wait_for(f"service: config: cannot serve metrics at 127.0.0.1 port {ports[1]}: Address already in use")
         assert other.end() == 7
     finally:
         lns.kill()

@@ -289,22 +289,23 @@ def test_what_a_killed_service_leaves_is_known_and_taken_back(tmp_path):
         ["ip", "route", "add", "198.51.100.9", "dev", "wan", "proto", str(PROTOCOL)], check=True
     )  # another's
     state = State(f"{tmp_path}/state.json")
+    left = state.find()
     table = RouteTable(state)
-    assert sorted(kind for kind, _ in state.left) == ["route", "route", "rule", "rule"]
-    for kind, what in state.left:
+    assert sorted(kind for kind, _ in left) == ["route", "route", "rule", "rule"]
+    for kind, what in left:
         table.remove(kind, what)
         table.remove(kind, what)
     assert routes() - world.before[0] == {("198.51.100.9", "wan", None, 0)} and rules() == before
     assert ip("route", "show", "table", "7") == []
     state.close()
-    assert os.listdir(tmp_path) == [] and State(f"{tmp_path}/state.json").left == []
+    assert os.listdir(tmp_path) == [] and State(f"{tmp_path}/state.json").find() == []
 
 
 def test_a_state_that_nobody_can_read_is_none(tmp_path):
     path = tmp_path / "state.json"
     for text in ("", "{", "[]", '{"netns": 1}', '{"netns": 1, "things": [["route", {}]]}', "\udcff"):
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        assert State(str(path)).left == []
+        assert State(str(path)).find() == []
 
 
 @in_namespace

@@ -51,7 +51,7 @@ class Laclet(_Service):
         path = self.place.write(self._file("laclet.toml"), tomlkit.dumps(self.config))
         self.place.write(self._file("secrets.toml"), tomlkit.dumps(self.secrets))
         self.process = self.place.spawn(LACLET, "run", path, log=f"{self.name}/laclet.log", env=self._environment)
-        self.place.until("exists", self._file("laclet.sock"), timeout=15.0, pid=self.process.pid)
+        self.place.until("exists", self._file("laclet/control.sock"), timeout=15.0, pid=self.process.pid)
         return self
 
     @property

@@ -172,7 +172,7 @@ SECTIONS = (
                 (1, 32),
                 None,
                 LINUX,
-                "User to become, with the network's capabilities, once all is open.",
+                "User to become, with the network's capabilities and no others.",
             ),
         ),
         "Keys before the first section.",

@@ -129,7 +129,7 @@ class Lns:
         self._lns = self._start(*start)
         self._capture = None
         deadline = time.monotonic() + _START
-        while not (folder / "lns.sock").exists():
+        while not (folder / "lns/control.sock").exists():
             if self._lns.poll() is not None or time.monotonic() > deadline:
                 said = self._said()
                 self.close()
