@@ -252,6 +252,15 @@ class Service:
             self.log("debug", "ipsec", f"ESP is done here, not in the kernel: {error}")
             return None
 
+    def open_strongswan(self, config, endpoint, address, port, peer):
+        from .strongswan import StrongSwan
+
+        tunnels = self._config["tunnel"]
+        section = next((name for name in tunnels if tunnels[name] is config), "lns")
+        made = StrongSwan(self._loop, self.log, f"laclet-{self.name}-{section}", endpoint, config, self.node.events)
+        made.open(self, address, port, peer, self._state)
+        return made
+
     def open_radius(self, options):
         from .radius import Radius
 

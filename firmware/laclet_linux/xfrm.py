@@ -33,6 +33,37 @@ def _ip(lines):
         raise OSError("ip xfrm: " + words[0])
 
 
+class Guard:
+    """Two policies for all that belongs to L2TP at our port, whoever the peer is.
+
+    They stand from before the socket is opened until after it is closed, and outlive a service that is killed:
+    ``state`` (a State) remembers them.
+    """
+
+    def __init__(self, state):
+        self._state = state
+        self._policies = []  # commands that delete them, without the verb's prefix
+
+    def up(self, address, v6, port, demand):
+        """From now on nothing passes but as ``demand``, in words of ``ip xfrm policy``, wants it. Raises OSError."""
+        everywhere = "::/0" if v6 else "0.0.0.0/0"
+        here = everywhere if address in (None, "::", "0.0.0.0") else address
+        for selector in (_OUT, _IN):
+            selector = selector.format(here, everywhere, port)
+            self._policies.append("policy delete " + selector)
+            self._state.add("xfrm", self._policies[-1])
+            _ip([f"xfrm policy update {selector} {demand}"])
+
+    def down(self, log):
+        """Take them back; what cannot be, is told."""
+        for policy in self._policies:
+            try:
+                remove(policy)
+            except OSError as error:
+                log("error", "ipsec", str(error))
+            self._state.discard("xfrm", policy)
+
+
 def remove(thing):
     """Take back what a killed service has left: a policy or a state, as State keeps it."""
     _ip([f"xfrm {thing}"])
@@ -46,7 +77,7 @@ def open_kernel(shell, ipsec, address, peer, state):
     _ip([f"xfrm state add {_PROBE} {_PROBE_KEYS}", f"xfrm state delete {_PROBE}"])
     made = Xfrm(ipsec, shell.log, state)
     try:
-        made.guard(address, ":" in (address or peer[0]))
+        made.guard(address, ":" in (address or peer[0]), ipsec.policy.port)
         made.carrier = shell.open_udp(made, address, ipsec.policy.port, peer)
         ipsec.natt.carrier.take_esp()
     except OSError:
@@ -75,17 +106,12 @@ class Xfrm:
         self._log = log
         self._state = state
         self._reqid = next(_requests) & 0x7FFFFFFF
-        self._policies = []  # commands that delete them, without the verb's prefix
+        self._guard = Guard(state)
         self._ways = {}  # Pair -> [the same for its states: in, out; Peer]
 
-    def guard(self, address, v6):
+    def guard(self, address, v6, port):
         """From now on nothing of L2TP passes at our port but in ESP under our states. Raises OSError."""
-        everywhere = "::/0" if v6 else "0.0.0.0/0"
-        here = everywhere if address in (None, "::", "0.0.0.0") else address
-        for selector in (_OUT, _IN):
-            selector = selector.format(here, everywhere, self._ipsec.policy.port)
-            self._keep(self._policies, "policy delete " + selector)
-            _ip([f"xfrm policy update {selector} tmpl proto esp mode transport reqid {self._reqid} level required"])
+        self._guard.up(address, v6, port, f"tmpl proto esp mode transport reqid {self._reqid} level required")
 
     def install(self, peer, pair):
         """Receive on a pair."""
@@ -119,7 +145,7 @@ class Xfrm:
         """Close the socket; only then L2TP is no longer guarded."""
         if self.carrier is not None:
             self.carrier.close()
-        self._forget(self._policies)
+        self._guard.down(self._log)
 
     def _put(self, verb, peer, pair, out):
         local = self._ipsec.natt.local(peer.addr)
@@ -138,10 +164,6 @@ class Xfrm:
             ways[1 if out else 0] = "state delete " + name
             self._state.add("xfrm", "state delete " + name)
         self._do(f"xfrm state {verb} {name} {options}")
-
-    def _keep(self, things, thing):
-        things.append(thing)
-        self._state.add("xfrm", thing)
 
     def _forget(self, things):
         for thing in things:

@@ -46,10 +46,11 @@ connections {{
     encap = {encap}
     {more}
     local {{
-      auth = psk
+      auth = {auth}
+      {cert}
     }}
     remote {{
-      auth = psk
+      auth = {auth}
     }}
     children {{
       l2tp {{
@@ -75,10 +76,15 @@ class StrongSwan(Daemon):
 
     With `remote` (an address) it can `initiate()`; without, it takes whoever knows `psk`. `encap` puts ESP in UDP as if
     there were a NAT. `ike`, `esp` are proposals in strongSwan's notation, `more` and `more_child` further lines of the
-    connection and of its child, `fragment` the bytes of its largest datagrams of IKE.
+    connection and of its child, `fragment` the bytes of its largest datagrams of IKE. With `cert`, a file in
+    `ipsec/x509`, it wants certificates: the key to it is in `ipsec/private`, the one that signs in `ipsec/x509ca`.
+
+    With `connections = False` it has none, and waits for orders at its socket.
 
     The first use after a guest has booted is slow: modules of cryptography.
     """
+
+    connections = True
 
     def __init__(
         self,
@@ -94,6 +100,7 @@ class StrongSwan(Daemon):
         port="udp/1701",
         local_ts="dynamic[udp/1701]",
         fragment=1280,
+        cert=None,
     ):
         self.place = place
         self.remote = remote
@@ -108,6 +115,8 @@ class StrongSwan(Daemon):
             "psk": psk,
             "more": more,
             "more_child": more_child,
+            "auth": "pubkey" if cert else "psk",
+            "cert": f"certs = {cert}" if cert else "",
         }
         self._level = level
         self._fragment = fragment
@@ -125,12 +134,13 @@ class StrongSwan(Daemon):
         self.place.write(self._file("swanctl.conf"), CONNECTIONS.format(**self._values))
         self.process = self.place.spawn(CHARON, log="ipsec/charon.log", env=self._environment)
         self.place.until("exists", self._file("vici"), timeout=20.0)
-        self.swanctl("--load-all", "--noprompt", "--file", self._file("swanctl.conf"))
+        if self.connections:
+            self.swanctl("--load-all", "--noprompt", "--file", self._file("swanctl.conf"))
         return self
 
     @property
     def _environment(self):
-        return {"STRONGSWAN_CONF": self._file("strongswan.conf")}
+        return {"STRONGSWAN_CONF": self._file("strongswan.conf"), "SWANCTL_DIR": self._file("")[:-1]}
 
     def swanctl(self, command, *arguments, timeout=30.0, check=True):
         """Run swanctl, to its end."""

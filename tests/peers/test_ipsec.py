@@ -10,8 +10,7 @@ import pytest
 from laclet_linux import keys
 from peers.capture import frames
 from peers.needs import need
-from peers.pppd import PppdSerial
-from peers.service import LACLET, Laclet, MicroLaclet
+from peers.service import LACLET, Laclet
 from peers.strongswan import PSK, StrongSwan
 from peers.traffic import assert_passes, counted, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
@@ -147,31 +146,6 @@ def test_messages_in_pieces(lns, here, how):
         assert service.faults() == []
         swan.said("received fragment #2")
         swan.said("splitting IKE message .* into")
-
-
-@pytest.mark.parametrize("esp", ["aes128-sha1", "aes256-sha256"])
-def test_a_board_takes_a_line_to_strongswan(lab, lns, cpe, here, cable, monkeypatch, esp):
-    """IKE and ESP in the core, on MicroPython with 192 kB of heap: pppd on its line gets through."""
-    need("swanctl", "xl2tpd", "pppd")
-    monkeypatch.setattr("peers.service.HEAP", "192K")
-    config, secrets = client(lns.address, ipsec_ike="aes128-sha256-modp2048", ipsec_esp=esp)
-    config["line"] = {"serial": {"device": cable.near}}
-    config["call"] = {"access": {"tunnel": "nas", "line": "serial"}}
-    del secrets["call"]
-    with (
-        StrongSwan(lns, ike="aes128-sha256-modp2048", esp=esp),
-        Xl2tpdLns(lns, "chap") as server,
-        lab.capture(here) as capture,
-        MicroLaclet(here, config, secrets) as service,
-    ):
-        for _ in range(2):
-            with PppdSerial(cpe) as host:
-                _, own, peer = host.up()
-                server.up()
-                assert_passes(cpe, own, lns, peer)
-            server.down()
-        assert not [fault for fault in service.faults() if fault.startswith("ike")]
-    assert_nothing_in_clear(capture.path, here.address)
 
 
 def test_behind_a_nat(lab, lns, inside):

@@ -1,13 +1,13 @@
-"""Every proposal with strongSwan, xl2tpd above it, with and without a NAT between; callers' ports; a board's faults."""
+"""Every proposal with strongSwan, xl2tpd above it, with and without a NAT between; callers' ports."""
 
 import re
 
 import pytest
 
 from peers.needs import need
-from peers.service import Laclet, MicroLaclet
-from peers.strongswan import PSK, StrongSwan
-from peers.test_ipsec import FAST, FAULTS, LOCAL, assert_nothing_in_clear, client, lns_of_ours
+from peers.service import Laclet
+from peers.strongswan import StrongSwan
+from peers.test_ipsec import FAST, LOCAL, assert_nothing_in_clear, client, lns_of_ours
 from peers.traffic import assert_passes
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
@@ -74,52 +74,3 @@ def test_callers_at_any_port(lab, cpe, here, port):
         assert_passes(cpe, own, here, peer, 50_000)
         assert service.faults() == []
     assert_nothing_in_clear(capture.path, here.address)
-
-
-@pytest.fixture
-def board(monkeypatch, cable):
-    """``board(service's config and secrets)``: a MicroPython with 192 kB of heap, with a serial line for its call."""
-    monkeypatch.setattr("peers.service.HEAP", "192K")
-
-    def make(place, config, secrets):
-        config["line"] = {"serial": {"device": cable.near}}
-        config["call"] = {"access": {"tunnel": "nas", "line": "serial"}}
-        del secrets["call"]
-        return MicroLaclet(place, config, secrets)
-
-    return make
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_boards_faults(lab, lns, here, above, board, name):
-    """One line each, naming IKE and the cause; nothing in clear."""
-    options, line = FAULTS[name]
-    config, secrets = client(lns.address, ipsec_ike=FAST, ipsec_esp="aes128-sha1", redial=False)
-    with (
-        lab.capture(here) as capture,
-        StrongSwan(lns, **{"ike": FAST, **options}),
-        board(here, config, secrets) as service,
-    ):
-        service.said(line, timeout=60)
-        service.said("giving up")
-        faults = [fault for fault in service.faults() if fault != "giving up"]
-        assert len(faults) == 1 and re.match(line, faults[0])
-    assert PSK not in service.text() and "another" not in service.text()
-    assert_nothing_in_clear_but_ike(capture.path, here.address)
-
-
-def test_a_board_names_silence(lab, here, board):
-    nowhere = "192.0.2.9"  # behind a router that does not forward
-    here.run("ip", "route", "replace", nowhere, "via", lab.net.address)
-    with lab.capture(here) as capture, board(here, *client(nowhere, ipsec_ike=FAST)) as service:
-        service.said("ike: no answer .*is the address right", timeout=60)
-    here.run("ip", "route", "del", nowhere)
-    assert_nothing_in_clear_but_ike(capture.path, here.address)
-
-
-def assert_nothing_in_clear_but_ike(path, source):
-    """The same where nothing came up, so that there is no ESP."""
-    from peers.capture import frames
-
-    sent = [frame for frame in frames(path) if frame.source == source]
-    assert sent and all("isakmp" in frame.protocols for frame in sent), [frame.summary for frame in sent]

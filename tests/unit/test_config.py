@@ -248,6 +248,25 @@ def test_keys_that_do_not_go_together():
     }
 
 
+def test_ipsec_by_strongswan():
+    swan = {"server": "lns.example.net", "ipsec": "strongswan"}
+    files = {"ipsec_cert": "c", "ipsec_key": "k", "ipsec_ca": "a"}
+
+    def wrong(**keys):
+        found = problems_of(tree(tunnel={"office": keys}))
+        return sorted([path[len("tunnel.office.") :] + ": " + found[path].split(";")[0] for path in found])
+
+    assert wrong(ipsec_psk="psk", **swan) == [] == wrong(ipsec_peer_id="CN=lns", **dict(swan, **files))
+    assert wrong(**swan) == ["ipsec: has no secret"]
+    assert wrong(ipsec_cert="c", ipsec_key="k", **swan) == ["ipsec_ca: is missing"]
+    assert wrong(ipsec_psk="psk", **dict(swan, **files)) == ["ipsec_cert: is instead of ipsec_psk"]
+    assert wrong(server="x", **files) == ["ipsec_cert: is for strongSwan"]
+    assert wrong(ipsec_psk="psk", ipsec_peer_id="CN=lns", **swan) == ["ipsec_peer_id: is for certificates"]
+    found = wrong(ipsec_psk="psk", ipsec_plane="user", **swan)
+    assert found == ["ipsec_plane: is not for strongSwan, whose ESP is the kernel's"]
+    assert "tunnel.office.ipsec" in problems_of(tree(tunnel={"office": dict(swan, ipsec_psk="psk")}), on_board=True)
+
+
 def test_all_problems_at_once_within_bounds():
     wrong = tree()
     wrong["tunnel"]["office"]["rws"] = 0

@@ -104,14 +104,22 @@ class _Check:
             if "circuit" not in given[name]:
                 if "server" not in given[name]:
                     self.wrong(("tunnel", name), "server is missing", "add server = ...")
-            elif "server" in given[name] or "ipsec_psk" in given[name]:
+            elif "server" in given[name] or "ipsec_psk" in given[name] or tunnel["ipsec_cert"]:
                 self.wrong(("tunnel", name, "circuit"), "is instead of a server and of IPsec", "remove it, or those")
+            self.ipsec(("tunnel", name), tunnel)
             tunnel["hostname"] = tunnel["hostname"] or config["hostname"]
             if tunnel["hidden_avps"] and "tunnel_secret" not in given[name]:
                 self.wrong(("tunnel", name, "hidden_avps"), "needs a tunnel_secret", "add one, or remove it")
             if tunnel["holdoff"] > tunnel["redial_timeout"]:
                 mend = "make it %s or less" % tunnel["redial_timeout"]
                 self.wrong(("tunnel", name, "holdoff"), "is longer than redial_timeout", mend)
+
+    def ipsec(self, path, keys):
+        """IPsec by strongSwan; a board, which has none, need not load what is wrong with it."""
+        if not self.on_board:
+            from .strongswan import check
+
+            check(self, path, keys)
 
     def lines(self, config, given):
         """Lines: a device each, a number only to dial."""
@@ -231,6 +239,7 @@ class _Check:
     def lns(self, lns, given, hostname, tunnels):
         """The LNS: addresses that do not clash, callers who can log in."""
         lns["hostname"] = lns["hostname"] or hostname
+        self.ipsec(("lns",), lns)
         if lns["hidden_avps"] and "tunnel_secret" not in given:
             self.wrong(("lns", "hidden_avps"), "needs a tunnel_secret", "add one, or remove it")
         if len(lns["dns"]) > 2:

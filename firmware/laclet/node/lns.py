@@ -35,7 +35,7 @@ class Lns:
 
     def start(self, now):
         """Listen."""
-        secured = bool(self.config["ipsec_psk"])
+        secured = bool(self.config["ipsec_psk"] or self.config["ipsec_cert"])
         for host, port in self.config["listen"]:
             if secured:
                 from .secure import secure_endpoint

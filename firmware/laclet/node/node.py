@@ -50,12 +50,13 @@ class Node:
     def add_dialer(self, name):
         """Make the Dialer of [tunnel.NAME]."""
         kind = Dialer
-        if self.config["tunnel"][name]["ipsec_psk"]:
+        tunnel = self.config["tunnel"][name]
+        if tunnel["ipsec_psk"] or tunnel["ipsec_cert"]:
             from .secure import SecureDialer as kind
-        elif self.config["tunnel"][name]["circuit"]:
+        elif tunnel["circuit"]:
             from .circuit import CircuitDialer as kind
 
-        self.dialers[name] = kind(self, name, self.config["tunnel"][name])
+        self.dialers[name] = kind(self, name, tunnel)
         return self.dialers[name]
 
     def add_call(self, name):

@@ -151,6 +151,18 @@ _IPSEC = (
         LINUX,
         "Who does ESP: the kernel, or laclet itself; auto: the kernel when we call and it can, else laclet.",
     ),
+    (
+        "ipsec",
+        "choice",
+        ("laclet", "strongswan"),
+        "laclet",
+        LINUX,
+        "Who does IPsec: laclet itself, or the strongSwan of this machine, by its vici.",
+    ),
+    ("ipsec_cert", "text", (1, 255), None, LINUX, "With strongSwan: file of our certificate, instead of ipsec_psk."),
+    ("ipsec_key", "text", (1, 255), None, LINUX, "File of the private key of ipsec_cert."),
+    ("ipsec_ca", "text", (1, 255), None, LINUX, "File of the certificate of who signs the peer's."),
+    ("ipsec_peer_id", "text", (1, 128), None, LINUX, "With strongSwan: who the peer must be, like the subject it has."),
     ("ipsec_id", "text", (1, 128), None, 0, "Who we say we are in IKE: address, name, @name, keyid:group."),
 )
 

@@ -48,13 +48,22 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
 
     For a ``peer`` that we call; or, with ``accept`` (TunnelOptions), for those who call. Raises OSError.
     """
-    ipsec = Ipsec(policy(config, port), node.shell.random, node.events)
-    ipsec.owner = owner
-    ipsec.policy.accept = accept is not None
-    ipsec.on_keys = getattr(node.shell, "on_keys", None)
     endpoint = Endpoint(node.shell.random, accept, node.timers, node.events, node.settle)
-    endpoint.carrier = ipsec
-    ipsec.endpoint = endpoint
+    if config["ipsec"] == "strongswan":
+        endpoint.carrier = node.shell.open_strongswan(config, endpoint, address, port or _L2TP, peer)
+    else:
+        endpoint.carrier = _ipsec(node, config, address, port, peer)
+        endpoint.carrier.endpoint = endpoint
+        endpoint.carrier.policy.accept = accept is not None
+    endpoint.carrier.owner = owner
+    node.keep(endpoint)
+    return endpoint
+
+
+def _ipsec(node, config, address, port, peer):
+    """An Ipsec with the carriers below it; raises OSError."""
+    ipsec = Ipsec(policy(config, port), node.shell.random, node.events)
+    ipsec.on_keys = getattr(node.shell, "on_keys", None)
     for inlet, number in ((ipsec.ike, p.PORT_IKE), (ipsec.natt, p.PORT_NATT)):
         try:
             inlet.carrier = node.shell.open_udp(inlet, address, number, peer)
@@ -69,8 +78,7 @@ def secure_endpoint(node, owner, config, address, port, peer, accept=None):
     if open_kernel is not None:
         ipsec.kernel = open_kernel(config, ipsec, address, peer)
     ipsec.local = getattr(ipsec.natt.carrier, "local", None)  # what the Linux shell shows
-    node.keep(endpoint)
-    return endpoint
+    return ipsec
 
 
 class SecureDialer(Dialer):

@@ -60,6 +60,9 @@ def examine(config, tunnel: str, call: str | None) -> Iterator[Finding]:
             ok = ok and finding.ok is not False
         if not ok:
             return
+    if section["ipsec_cert"]:
+        yield Finding(fault.IKE, None, "not tried: certificates are for strongSwan", "see the service's log")
+        return
     trial = Trial(config, tunnel, call)
     try:
         trial.run(_PATIENCE)

@@ -163,6 +163,7 @@ def _only(config, tunnel, call):
         redial=False,
         retry_timeout=min(section["retry_timeout"], _FIRST_RETRY),
         max_retries=min(section["max_retries"], _RETRIES),
+        ipsec="laclet",
         ipsec_plane="user",
     )
     options = config["call"].get(call)
