@@ -1,6 +1,7 @@
 """The ``laclet`` command. Every import that is not needed for ``--help`` waits until its command runs."""
 
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -50,20 +51,30 @@ class _Commands(click.Group):
             return None
         return getattr(import_module("laclet_host.commands." + COMMANDS[cmd_name]), cmd_name)
 
+    def make_context(self, *args, **kwargs):
+        with _mistakes():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx):
-        """A user's mistake ends in one line; only a fault of ours ends in a traceback."""
-        try:
+        with _mistakes():
             return super().invoke(ctx)
-        except Trouble as trouble:
-            fail(str(trouble), trouble.code)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo(err=True)  # the terminal has shown ^C
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            raise  # of our own output, mostly: click ends quietly
-        except OSError as error:
-            words = error.strerror or str(error)
-            fail(f"{error.filename}: {words}" if error.filename else words)
+
+
+@contextmanager
+def _mistakes():
+    """A user's mistake ends in one line; only a fault of ours ends in a traceback."""
+    try:
+        yield
+    except Trouble as trouble:
+        fail(str(trouble), trouble.code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(err=True)  # the terminal has shown ^C
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        raise  # of our own output, mostly: click ends quietly
+    except OSError as error:
+        words = error.strerror or str(error)
+        fail(f"{error.filename}: {words}" if error.filename else words)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,7 +83,7 @@ def main() -> None:
     """L2TP and PPP at the customer's premises: LAC, LAC client and LNS.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration not valid, 4 device absent or busy, 5 not in time,
-    6 not what was written, 7 log-in refused, 130 Ctrl-C. Those of "laclet run" are told by its own help.
+    6 not what was written, 7 log-in refused, 130 Ctrl-C. Those of "laclet run" and "laclet lns" are pppd's.
     """
 
 

@@ -128,7 +128,7 @@ def start_lns(show, folder):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "laclet_host.cli", "lns", "--listen", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "laclet_host", "lns", "--listen", f"127.0.0.1:{port}"]
     command += ["--name", f"demo-{port}", "--address", LNS_ADDRESS]
     command += ["--pool", "10.99.0.10-10.99.0.99", "--secret-file", str(secret), "--user-file", str(users)]
     command += ["--auth", "chap"]

@@ -21,7 +21,7 @@ def environment(run_dir):
 def laclet(run_dir, *words, timeout=PATIENCE, **options):
     """Run one command to its end: exit code, stdout and stderr."""
     return subprocess.run(
-        [sys.executable, "-m", "laclet_host.cli", *map(str, words)],
+        [sys.executable, "-m", "laclet_host", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -37,7 +37,7 @@ class Service:
     def __init__(self, run_dir, *words, prefix=(), **options):
         self.said = []
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "laclet_host.cli", *map(str, words)],
+            [*prefix, sys.executable, "-m", "laclet_host", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -51,7 +51,7 @@ def board_and_lns(tmp_path, tmp_path_factory, heap="320K"):
 def capture_set_up(tmp_path, board, start, *words):
     """What a capture wrote from before the LNS was there, and said."""
     path = tmp_path / "board.pcapng"
-    command = [sys.executable, "-m", "laclet_host.cli", "capture", "--port", board.port, "-o", path, *words]
+    command = [sys.executable, "-m", "laclet_host", "capture", "--port", board.port, "-o", path, *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(tmp_path)) as capture:
         assert "capturing" in capture.stderr.readline()
         start()  # only now is there anybody to be called

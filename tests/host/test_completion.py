@@ -108,7 +108,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
 
 
 def test_a_reader_that_goes_away_hears_nothing_more(tmp_path):
-    command = f'"{sys.executable}" -m laclet_host.cli completion zsh | true; echo ${{PIPESTATUS[0]}}'
+    command = f'"{sys.executable}" -m laclet_host completion zsh | true; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(
         ["bash", "-c", command], env=environment(tmp_path), capture_output=True, text=True, check=False
     )

@@ -103,7 +103,7 @@ class Following:
     """``laclet logs --follow --json`` as a process."""
 
     def __init__(self, run_dir, *words):
-        command = [sys.executable, "-m", "laclet_host.cli", "logs", *map(str, words), "--follow", "--json"]
+        command = [sys.executable, "-m", "laclet_host", "logs", *map(str, words), "--follow", "--json"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment(run_dir), **pipes)
 

@@ -173,7 +173,7 @@ class TestBoard:
             return subprocess.run([*tmux, *words], env=env, capture_output=True, text=True, timeout=20, check=False)
 
         with laclet_board(tmp_path, rom(tmp_path_factory), config=CONFIG) as board:
-            command = f"'{sys.executable}' -m laclet_host.cli monitor --port {board.port}; echo code $?; read line"
+            command = f"'{sys.executable}' -m laclet_host monitor --port {board.port}; echo code $?; read line"
             try:
                 do("new-session", "-d", "-x", "120", "-y", "40", command)
                 deadline = time.monotonic() + PATIENCE
@@ -219,7 +219,7 @@ def test_without_textual_it_says_what_to_install(tmp_path):
     (tmp_path / "textual" / "__init__.py").write_text("raise ModuleNotFoundError('no', name='textual')\n")
     env = environment(tmp_path)
     env["PYTHONPATH"] = f"{tmp_path}:{env['PYTHONPATH']}"
-    command = [sys.executable, "-m", "laclet_host.cli", "monitor", "desk"]
+    command = [sys.executable, "-m", "laclet_host", "monitor", "desk"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (1, "laclet: textual is missing: pip install 'laclet[monitor]'\n")
 

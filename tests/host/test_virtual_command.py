@@ -46,7 +46,7 @@ def test_it_runs_until_ctrl_c_and_is_known_meanwhile(run_dir):
 
 
 def test_for_programs_it_says_where_it_is(run_dir):
-    command = [sys.executable, "-m", "laclet_host.cli", "virtual", "--json"]
+    command = [sys.executable, "-m", "laclet_host", "virtual", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(run_dir)) as board:
         about = json.loads(board.stdout.readline())
         assert about.keys() == {"name", "port", "uarts"} and about["port"] == known()["virtual"]["port"]

@@ -110,7 +110,7 @@ def test_what_is_there_is_changed_only_when_somebody_agrees(tmp_path):
 def test_a_password_is_not_shown_on_a_terminal(tmp_path):
     """On a tty: what is typed is echoed, but for secrets."""
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "laclet_host.cli", "config", "wizard", str(tmp_path / "new.toml")]
+    command = [sys.executable, "-m", "laclet_host", "config", "wizard", str(tmp_path / "new.toml")]
     command += ["--role", "client"]
     wizard = subprocess.Popen(
         command,

@@ -23,7 +23,7 @@ class Typist:
         self.settings = termios.tcgetattr(self.slave)
         self.seen = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "laclet_host.cli", *map(str, words)],
+            [sys.executable, "-m", "laclet_host", *map(str, words)],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,

@@ -69,9 +69,9 @@ def install(target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if os.name == "nt":
         script = target / "laclet.bat"
-        script.write_text(f'@"{sys.executable}" -m laclet_host.cli capture --extcap %*\r\n')
+        script.write_text(f'@"{sys.executable}" -m laclet_host capture --extcap %*\r\n')
         return script
     script = target / "laclet"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m laclet_host.cli capture --extcap "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m laclet_host capture --extcap "$@"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return script

@@ -51,12 +51,16 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
     if output is not None:
         _to_file(job, output, as_json)
         return
-    if not (yes or job.keep):
-        _warn(job.port or job.volume or batch or "the board")
+    if image is not None and not image.is_file():
+        raise Trouble(f"{image}: is no file; give --image one, or have it downloaded with --download")
+    rows = []
     if batch is not None:
         from ..device.batch import read, run
 
         rows = [row for row in read(batch, job) if not only or row.name in only]
+    if not (yes or job.keep):
+        _warn(job.port or job.volume or ("the board" if batch is None else f"the boards of {batch}"))
+    if batch is not None:
         with shown([row.name for row in rows], as_json) as teller:
             done = run(rows, jobs, teller)
         _summary(done, report, as_json)

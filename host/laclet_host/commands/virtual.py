@@ -1,5 +1,6 @@
 """A virtual board in the foreground."""
 
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -9,10 +10,16 @@ import click
 from ..ui import DEVICE_ABSENT, fail, print_json
 
 
+def _size(ctx, option, value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*[KM]?", value):
+        raise click.BadParameter(f"{value!r} is no size; write it like 192K, or 1M")
+    return value
+
+
 @click.command()
 @click.argument("name", default="virtual")
 @click.option("--flash", type=click.Path(dir_okay=False, path_type=Path), help="Keep its flash in this file.")
-@click.option("--heap", default="256K", show_default=True, help="Size of its heap.")
+@click.option("--heap", default="256K", show_default=True, callback=_size, help="Size of its heap.")
 @click.option("--json", "as_json", is_flag=True, help="Its name and ports as one JSON object.")
 def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
     """A board without hardware: real MicroPython with laclet, flash, console and one UART, until Ctrl-C.
@@ -30,6 +37,8 @@ def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
             flash = flash or Path(folder) / "flash.img"
             if not flash.exists():
                 flash.write_bytes(as_delivered())
+            elif not _is_flash(flash):
+                fail(f"{flash}: is no flash of a board, and would be formatted; name a file that is not there yet")
             board = VirtualBoard(flash=flash, rom=rom, heap=heap)
         except (BoardError, CompileError) as error:
             fail(str(error))
@@ -46,6 +55,16 @@ def virtual(name: str, flash: Path | None, heap: str, as_json: bool) -> None:
             fail(str(error))
         finally:
             board.stop()
+
+
+def _is_flash(path: Path) -> bool:
+    """True for a LittleFS, one of whose first two blocks says so, and for a flash that is blank."""
+    from ..board.virtual import BLOCK
+
+    with path.open("rb") as file:
+        first = file.read(2 * BLOCK)
+    magic = {first[at + 8 : at + 16] for at in (0, BLOCK)}
+    return path.stat().st_size % BLOCK == 0 and (b"littlefs" in magic or (bool(first) and not first.strip(b"\xff")))
 
 
 def rom_image(folder: Path) -> Path:

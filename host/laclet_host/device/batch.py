@@ -33,7 +33,9 @@ def read(path: Path, job: Job) -> list[Row]:
         rows = _toml(path) if path.suffix == ".toml" else _csv(path)
     except OSError as error:
         raise Trouble(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise Trouble(f"{path}: is not UTF-8 text; write a CSV, or [[device]] tables in TOML", 3) from None
+    except (csv.Error, tomllib.TOMLDecodeError) as error:
         raise Trouble(f"{path}: {error}; write a CSV with a line of names, or [[device]] tables in TOML", 3) from None
     found: list[Row] = []
     wrong = []

@@ -13,6 +13,8 @@ from ..ui import DEVICE_ABSENT, TIMEOUT, Trouble
 
 BAUD = 115200  # of a board's console; USB ports of boards do not care
 _LOOKS = 3  # at who holds a port
+_NETWORK = ("socket://", "rfc2217://")
+_NO_PORT = "{}: is no serial port; laclet devices lists what there is"
 SLICE = 0.05  # s; the longest that a read of a port blocks
 
 
@@ -76,7 +78,9 @@ def open_port(name: str, baud: int = BAUD) -> serial.SerialBase:
     """The port, open and ours alone; its reads return after ``SLICE``. Raises ``DeviceError``."""
     port = address(name)
     if is_local(port) and _held(port):
-        raise Busy(busy(port))
+        raise Busy(busy(port)) if _is_tty(port) else Absent(_NO_PORT.format(port))
+    if port.startswith(_NETWORK) and not _has_end(port):
+        raise Absent(f"{port}: is no address of a port; write {port.partition(':')[0]}://HOST:PORT")
     try:
         return _open(port, baud)
     except ValueError as error:  # pyserial's word on a URL
@@ -95,6 +99,29 @@ def _held(port: str) -> bool:
     return True
 
 
+def _is_tty(port: str) -> bool:
+    """Some devices, like /dev/null, are open in every program."""
+    try:
+        fd = os.open(port, os.O_RDWR | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:  # it does not let us, as ports do
+        return True
+    try:
+        return os.isatty(fd)
+    finally:
+        os.close(fd)
+
+
+def _has_end(url: str) -> bool:
+    """It names a host and a port."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
+
+
 def _open(port: str, baud: int) -> serial.SerialBase:
     line = serial.serial_for_url(port, baudrate=baud, timeout=SLICE, do_not_open=True)
     if is_local(port) and os.name == "posix":
@@ -105,7 +132,8 @@ def _open(port: str, baud: int) -> serial.SerialBase:
 
 def _why(port: str, error: OSError) -> DeviceError:
     if not is_local(port):
-        return Absent(f"{port}: {error.strerror or error}; is the far end running?")
+        words = error.strerror or str(error).rpartition("] ")[2]  # pyserial has the errno, and port, before it
+        return Absent(f"{port}: {words}; is the far end running?")
     if not os.path.exists(port) and os.name == "posix":
         return Absent(f"{port}: there is no such port; is it plugged in? laclet devices lists what there is")
     number = error.errno if error.errno is not None else _number(error)
@@ -116,7 +144,7 @@ def _why(port: str, error: OSError) -> DeviceError:
     if number in (errno.EBUSY, errno.EAGAIN):
         return Busy(busy(port))
     if number == errno.ENOTTY:
-        return Absent(f"{port}: is no serial port; laclet devices lists what there is")
+        return Absent(_NO_PORT.format(port))
     return Absent(f"{port}: {error.strerror or error}; plug it in again")
 
 

@@ -31,7 +31,7 @@ _POWER = 60.0  # s for the command that cuts power
 
 def command(*words: str) -> list[str]:
     """``laclet`` with these words, as a process."""
-    return [sys.executable, "-m", "laclet_host.cli", *words]
+    return [sys.executable, "-m", "laclet_host", *words]
 
 
 class Device:
