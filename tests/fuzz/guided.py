@@ -186,12 +186,49 @@ def ip_target(data):
 
 
 def ike_target(data):
-    """An IPsec responder, from whatever comes to its two ports."""
-    from unit.ipseclink import CLIENT, Scene, listener, policy
+    """Both ends of IPsec, after so many messages of an honest negotiation as the first byte says; then what comes."""
+    from unit.ipseclink import CLIENT, LNS, SERVER, Scene, listener, policy
 
-    scene = Scene(policy(), listener())
-    for i, piece in enumerate(pieces(data)):
-        scene.inject(scene.server.natt if i & 1 else scene.server.ike, bytes(piece), CLIENT)
+    step = data[0] if data else 0
+    scene = Scene(policy(aggressive=bool(step & 16)), listener(aggressive=True))
+    passed = []
+    scene.wire.tamper = lambda sent, source: passed.append(sent) or (sent if len(passed) <= step % 10 else None)
+    scene.client.connect(LNS, scene.world.now)
+    scene.world.run(100)
+    cookies = passed[0][:8] + (passed[1][8:16] if len(passed) > 1 else bytes(8))
+    for piece in pieces(data[1:]):
+        machine, source = (scene.client, SERVER) if len(piece) & 1 else (scene.server, CLIENT)
+        # Noise goes no further than cookies and lengths; half of it has both right.
+        whole = bytes(piece)
+        if len(piece) & 2:
+            whole = cookies + whole[:8] + (20 + len(whole)).to_bytes(4, "big") + whole[8:]
+        scene.inject(machine.ike, whole, (source, 500))
+        scene.inject(machine.natt, bytes(4) + whole, (source, 4500))
+
+
+def esp_target(data):
+    """ESP of somebody without the keys, and of somebody with them who lies about what is inside."""
+    from laclet.carrier.ipsec.esp import Pair
+    from laclet.carrier.ipsec.machine import Ipsec
+    from laclet.carrier.ipsec.peer import Peer
+    from unit.ipseclink import CLIENT, SERVER, Above, policy
+
+    names = ("aes128-sha1", "aes256-sha256", "aes128gcm16", "aes128-sha256_96")
+    ipsec = Ipsec(policy(esp=names[data[0] % 4 if data else 0]), random)
+    ipsec.endpoint = Above()
+    peer = Peer(ipsec, ipsec.natt, (CLIENT, 4500), (CLIENT, 0, 1), 0)
+    proposal = ipsec.policy.esp[0]
+    pair = Pair(proposal, b"\1\2\3\4", bytes(proposal.keymat), b"\1\2\3\4", bytes(proposal.keymat), 3600, True)
+    peer.listen(pair, 0)
+    for piece in pieces(data[1:]):
+        buf, start, end = room(piece)
+        if piece and piece[0] & 1:
+            end = pair.outbound.seal(buf, start, end)
+            start -= pair.outbound.overhead
+        elif piece and piece[0] & 2:
+            buf[start : start + 4] = b"\1\2\3\4"
+        ipsec.natt.receive(buf, start, end, (SERVER, 4500), 0)
+    assert all(len(each) <= len(data) for each in ipsec.endpoint.payloads())
 
 
 def carriers_target(data):
