@@ -80,6 +80,7 @@ def test_strongswan_takes_callers_for_us(lab, lns, kernel, port):
         StrongSwan(lns, kernel.address, ike=FAST, local_ts=f"dynamic[udp/{port}]") as swan,
         Xl2tpdClient(lns, kernel.address, port=port) as caller,
     ):
+        service.said("listening at")
         swan.initiate()
         caller.dial()
         _, own, peer = caller.up()
@@ -127,6 +128,7 @@ def test_strongswan_that_ends(lab, lns, kernel, here):
         Driven(kernel) as first,
         Driver(kernel, *lns_of_ours(**OURS)) as service,
     ):
+        service.said("listening at")
         assert not clear_sccrq(here, kernel.address, 3000)
         swan.initiate()
         service.said("IPsec with .* is up")
