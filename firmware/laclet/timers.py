@@ -6,13 +6,14 @@ from . import ticks
 
 
 class Timers:
-    """Machines with ``poll_at()`` and ``on_timer(now)``; each needs an attribute ``armed`` (its heap key, or None).
+    """Machines with ``poll_at()`` and ``on_timer(now)``; each needs an attribute ``armed`` (its entry, or None).
 
-    Lazy: a deadline that moves later leaves its entry in place, and the machine is merely asked again when it comes.
+    Lazy: a deadline that moves later leaves its entry in place, and the machine is merely asked again when it comes. An
+    entry that does not count any more lets go of its machine: until its time comes it would keep a tunnel in memory.
     """
 
     def __init__(self):
-        self._heap = []  # (key, serial, machine); key is a tick unwrapped to an ever-growing int
+        self._heap = []  # [key, serial, machine or None]; key is a tick unwrapped to an ever-growing int
         self._serial = 0
         self._last = None  # the last tick seen, and what it stands for
         self._key = 0
@@ -33,14 +34,17 @@ class Timers:
             return
         self._see(now)
         key = self._unwrap(at)
-        if machine.armed is None or key < machine.armed:
-            machine.armed = key
-            self._serial += 1
-            heapq.heappush(self._heap, (key, self._serial, machine))
+        if machine.armed is not None:
+            if key >= machine.armed[0]:
+                return
+            machine.armed[2] = None
+        self._serial += 1
+        machine.armed = [key, self._serial, machine]
+        heapq.heappush(self._heap, machine.armed)
 
     def poll_at(self):
         """The earliest deadline, or None; it may turn out to be early."""
-        while self._heap and self._heap[0][2].armed != self._heap[0][0]:
+        while self._heap and (self._heap[0][2] is None or self._heap[0][2].armed is not self._heap[0]):
             heapq.heappop(self._heap)
         return ticks.add(self._last, self._heap[0][0] - self._key) if self._heap else None
 
@@ -51,13 +55,16 @@ class Timers:
         for _ in range(len(self._heap)):  # what fires at once again waits for the next call
             if not self._heap or self._heap[0][0] > limit:
                 return
-            key, _, machine = heapq.heappop(self._heap)
-            if machine.armed != key:
+            entry = heapq.heappop(self._heap)
+            machine = entry[2]
+            if machine is None or machine.armed is not entry:
                 continue
             machine.armed = None
             machine.on_timer(now)
             self.update(machine, now)
 
     def forget(self, machine):
-        """Never call this machine again."""
-        machine.armed = None
+        """Do not call this machine again, unless it is brought up to date once more."""
+        if machine.armed is not None:
+            machine.armed[2] = None
+            machine.armed = None

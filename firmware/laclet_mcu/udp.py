@@ -37,6 +37,7 @@ class Udp:
         self._from = None  # whose datagram was read last
         self._spoken = None  # the same for the last receiver
         self._to = None
+        self._closed = False
         self._open()
 
     def send(self, buf, start, end, addr):
@@ -55,8 +56,10 @@ class Udp:
             return None
 
     def _send_to(self, packet, addr):
+        if self._closed:
+            return None
         try:
-            if self._peer is not None:
+            if self._peer is not None or self.stream is None:
                 self._reopen()
             return self.stream.sendto(packet, self._packed(addr))
         except OSError:
@@ -76,11 +79,10 @@ class Udp:
         return None
 
     def close(self):
-        """Close the socket."""
-        if self.stream is not None:
-            self._shell.unwatch(self)
-            self.stream.close()
-            self.stream = None
+        """Close the socket; what is sent from now on is lost."""
+        self._closed = True
+        self._peer = None
+        self._shut()
 
     def ready(self, events, now):
         """Bring on a datagram that has come."""
@@ -120,8 +122,15 @@ class Udp:
         self.stream = stream
         self._shell.watch(self)
 
+    def _shut(self):
+        if self.stream is not None:
+            self._shell.unwatch(self)
+            self.stream.close()
+            self.stream = None
+
     def _reopen(self):
-        self.close()
+        """Raises OSError; then the next datagram to be sent tries it again."""
+        self._shut()
         self._peer = self._heard = None
         self._open()
 

@@ -387,3 +387,16 @@ def test_data_behind_the_connect_message_in_one_batch_is_not_lost():
     for data in batch:  # both are there when the socket is read
         b.endpoint.receive(bytearray(data), 0, len(data), LAC, world.now)
     assert b.sessions[0].joined.frames == [b"\xff\x03\xc0\x21early"]
+
+
+def test_a_tunnel_that_is_gone_sends_nothing_and_has_no_deadline():
+    # The peer is silent: the time for closing ends before the StopCCN has been repeated as often as it might be.
+    world, net, a, b = pair()
+    tunnel = a.endpoint.open(("10.0.0.9", 1701), options(), world.now)
+    world.run(100)
+    tunnel.close(Fault("tunnel", "not wanted any more"), world.now)
+    assert world.run(20_000, lambda: tunnel.state == GONE)
+    assert tunnel.poll_at() is None and tunnel.armed is None and a.endpoint.poll_at() is None
+    sent = len(net.trace)
+    world.run(60_000)
+    assert len(net.trace) == sent, names(net.trace)[sent:]

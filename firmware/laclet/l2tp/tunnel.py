@@ -227,7 +227,9 @@ class Tunnel:
         self.endpoint.timers.update(self, now)
 
     def poll_at(self):
-        """Deadline of the next on_timer()."""
+        """Deadline of the next on_timer(); of a tunnel that is gone there is none: its carrier may be closed."""
+        if self.state == GONE:
+            return None
         at = ticks.soonest(self.channel.poll_at(), self._expire_at)
         if self._hello_base is not None and self.options.hello_interval:
             at = ticks.soonest(at, ticks.add(self._hello_base, self.options.hello_interval))

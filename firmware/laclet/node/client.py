@@ -109,6 +109,8 @@ class ClientCall:
 
     def close(self):
         """Give back the interface."""
+        for machine in (self, self.link):
+            self.node.timers.forget(machine)
         self.interface.close()
 
     def poll_at(self):

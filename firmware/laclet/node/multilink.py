@@ -21,7 +21,9 @@ class Leg(ClientCall):
         return link
 
     def close(self):
-        """Nothing to give back."""
+        """The interface is the bundle's."""
+        for machine in (self, self.link):
+            self.node.timers.forget(machine)
 
     def status(self):
         """For people and tools."""
@@ -75,6 +77,9 @@ class MultilinkCall:
 
     def close(self):
         """Give back the interface."""
+        for leg in self.legs:
+            leg.close()
+        self.node.timers.forget(self.bundle)
         self.interface.close()
 
     @property

@@ -66,6 +66,7 @@ def _close(node, tunnels, calls, lns, why, now):
         node.lns.stop(why, now)
     for dialer in gone:
         dialer.stop(why, now)
+        node.timers.forget(dialer)
     node.settle(now)
     for call in closing:
         call.close()

@@ -134,6 +134,31 @@ def test_a_port_that_is_taken_raises():
     peer.close()
 
 
+def test_what_is_sent_after_it_was_closed_is_lost_and_counted():
+    desk, peer = Desk(), Peer(PORT)
+    udp = carrier(desk, peer)
+    udp.settle(peer.addr)
+    udp.close()
+    send(udp, b"too late", peer.addr)
+    assert desk.drops == ["not sent"] and udp.stream is None and desk.watched == []
+    peer.close()
+
+
+def test_a_port_that_cannot_be_opened_anew_is_tried_again():
+    desk, peer, other = Desk(), Peer(PORT), Peer(PORT + 1)
+    udp = carrier(desk, peer, PORT + 2)
+    udp.settle(peer.addr)
+    udp.stream.close()
+    thief = Peer(PORT + 2)
+    send(udp, b"lost", other.addr)
+    assert desk.drops == ["not sent"] and udp.stream is None
+    thief.close()
+    send(udp, b"there", other.addr)
+    assert other.receive() == (b"there", PORT + 2)
+    for each in (udp, peer, other):
+        each.close()
+
+
 def test_ipv6():
     desk = Desk()
     udp = Udp(desk, desk, "::1", PORT, None, frame_buffer(2048))
