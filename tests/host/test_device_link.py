@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import serial
-from deskboard import laclet_board, needs_micropython, rom
+from deskboard import delivered, laclet_board, needs_micropython, rom
 
 from laclet_host.board.virtual import VirtualBoard
 from laclet_host.device.link import Link, Refused
@@ -66,6 +66,22 @@ class TestAgainstMicroPython:
             board.kill()
             with pytest.raises(Mute, match=r"has not answered for 0\.2 s"):
                 link.ask("show status", timeout=0.2)
+
+    def test_a_crash_is_told_with_its_reason(self, tmp_path, tmp_path_factory):
+        files = delivered(CONFIG)
+        files["/main.py"] = (
+            "import laclet_mcu.console as console\n"
+            "def status(self): raise ValueError('no status')\n"
+            "console.Board.status = status\n"
+            "import laclet_mcu.start as start\n"
+            "start.start()\n"
+        )
+        with (
+            laclet_board(tmp_path, rom(tmp_path_factory), files=files) as board,
+            Link(board.port) as link,
+            pytest.raises(Mute, match="laclet has crashed there, ValueError: no status, and restarts"),
+        ):
+            link.get("show status")
 
     def test_a_board_without_laclet(self, tmp_path):
         with VirtualBoard(root=tmp_path) as plain:

@@ -40,8 +40,9 @@ def rom(tmp_path_factory):
 class Desk:
     """A board with the files that ship, and somebody at its console."""
 
-    def __init__(self, folder, rom, heap="192K"):
+    def __init__(self, folder, rom, heap="256K"):
         self._seen = b""
+        self._all = b""  # for whoever has to find out why something did not come
         self._flash = folder / "flash.img"
         self._flash.write_bytes(bytes(LittleFS(**LAYOUT).context.buffer))
         for name in ("boot.py", "main.py"):
@@ -81,9 +82,11 @@ class Desk:
         """All that comes, up to ``wanted``; the rest is for later."""
         deadline = time.monotonic() + TIMEOUT
         while wanted not in self._seen:
-            assert time.monotonic() < deadline, f"no {wanted} in {self._seen}"
+            assert time.monotonic() < deadline, f"no {wanted} in {self._seen}; all that it said: {self._all[-2000:]}"
             if select.select([self.fd], [], [], 0.1)[0]:
-                self._seen += os.read(self.fd, 4096)
+                new = os.read(self.fd, 4096)
+                self._seen += new
+                self._all += new
         end = self._seen.index(wanted) + len(wanted)
         said, self._seen = self._seen[:end], self._seen[end:]
         return said
@@ -174,6 +177,27 @@ def test_without_memory_for_the_console_the_service_goes_on(tmp_path, rom):
         desk.expect(b"dialling again")
     finally:
         desk.close()
+
+
+def test_a_command_without_memory_is_given_up_and_the_service_goes_on(desk):
+    desk.put(
+        "main.py",
+        "import laclet_mcu.journal as journal\n"
+        "import laclet_mcu.start as start\n"
+        "def show(self): raise MemoryError\n"
+        "journal.Journal.show = show\n"
+        "start.start()\n",
+    )
+    desk.put(
+        "config.json", json.dumps({"tunnel": {"lns": {"server": "127.0.0.1:9"}}, "call": {"c": {"tunnel": "lns"}}})
+    )
+    desk.board.start()
+    desk.expect(b"connecting to 127.0.0.1 port 9\r\n")
+    desk.open_again()
+    desk.write(b"show log\r")
+    desk.expect(b"[E][console]: no memory for it beside the calls; Ctrl-C gives the prompt\r\n")
+    assert desk.ask(id=1, do="show status")["data"]["tunnels"]["lns"]["state"] == "connecting"
+    assert desk.board.boots == 1
 
 
 def test_ctrl_c_gives_the_prompt_and_mpremote_gets_in(desk):

@@ -5,6 +5,7 @@ See docs/console.md. The board goes on working; Ctrl-C is never sent.
 
 import contextlib
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _KEPT = 1000  # lines of the log that wait for somebody to read them
 _CLEAR = b"\x02\x15\x15"
 _PROMPT = "laclet> "
 _NO_MEMORY = "[console]: no memory for it"  # what a board says instead of an answer
+_CRASHED = re.compile(r"restarting in \d+ s; Ctrl-C for the prompt$")  # … and after the traceback of its program
 
 
 class Refused(Exception):
@@ -59,7 +61,8 @@ class Link:
     def ask(self, do: str, value=None, timeout: float = _ANSWER, **more) -> dict:
         """The answer to one command, whatever it says: ``{"ok": …, "out" | "data" | "error": …}``.
 
-        ``value`` goes with ``set PATH`` and others that want JSON. Raises ``Mute`` after ``timeout`` seconds.
+        ``value`` goes with ``set PATH`` and others that want JSON. Raises ``Mute`` after ``timeout`` seconds, and when
+        the board's program crashes meanwhile.
         """
         request = {"do": do, **more} if value is None else {"do": do, "value": value, **more}
         number = self._send(request)
@@ -73,6 +76,13 @@ class Link:
                     return line
             else:
                 self._waiting.append(line)
+                if isinstance(line, str) and _CRASHED.match(line):
+                    raise Mute(f"{self.port}: laclet has crashed there, {self._why()}, and restarts; see laclet logs")
+
+    def _why(self) -> str:
+        """The last line of the traceback before the last line."""
+        said = [line for line in self._waiting if isinstance(line, str)]
+        return said[-2] if len(said) > 1 else "without a word"
 
     def get(self, do: str, value=None, timeout: float = _ANSWER, **more):
         """``data`` (or else the lines of ``out``) of the answer; raises ``Refused`` with the board's own words."""
