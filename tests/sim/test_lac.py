@@ -180,6 +180,16 @@ def test_errors_of_the_line_are_told_now_and_then():
     assert d.up()
 
 
+def test_our_lns_tells_a_lac_what_lcp_has_agreed_for_its_line():
+    d = Desk()
+    told = []
+    d.call.line.set_accm = lambda *maps: told.append(maps)
+    d.dial()
+    assert d.world.run(8000, d.up)
+    d.world.run(100)
+    assert told == [(0, 0)] and d.pings() == 3
+
+
 def test_sli_changes_the_accms_of_the_line():
     d = Desk()
     d.dial()

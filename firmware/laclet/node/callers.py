@@ -106,6 +106,7 @@ class Caller(Guest):
         config = lns.config
         self.session = session
         self.then = None  # then(fault, now): told when the call has ended
+        self.accm = None  # 4 bytes: what the LAC was told to escape on its line (SLI)
         self.line_errors = None  # what the LAC last told of its line (WEN)
         self.link = PppLink(
             node.shell.random,
@@ -150,6 +151,7 @@ class Caller(Guest):
                 self.link.lower_up(now)
             node.timers.update(self.link, now)
         elif name == "up":
+            self._tell_line(now)
             self.up(detail, self.session.tunnel.addr, now)
             if self.account is not None:
                 self.account.up(now)
@@ -175,6 +177,13 @@ class Caller(Guest):
         elif name == "line-errors":
             self.line_errors = dict(zip(_ERRORS, detail))
             node.log("info", self.component, "the LAC reports errors of its line: %s" % (self.line_errors,))
+
+    def _tell_line(self, now):
+        """Who asked for an ACCM sits behind an asynchronous line, and its LAC may not have looked into LCP."""
+        wanted = self.link.lcp.accm.peers
+        if wanted is not None and wanted != self.accm:
+            self.accm = wanted
+            self.session.set_line(int.from_bytes(wanted, "big"), 0, now)  # who escapes too little is still a peer
 
     def status(self):
         """For people and tools."""
