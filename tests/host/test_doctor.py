@@ -204,7 +204,7 @@ def test_no_common_way_to_log_in(p):
     p.lns(auth=["pap"])
     p.call["auth"] = ["chap"]
     code, wrong = p.diagnosis()
-    assert wrong["layer"] in ("lcp", "auth") and "auth" in wrong["hint"]
+    assert wrong["layer"] in ("lcp", "auth") and "auth" in wrong["hint"], wrong
 
 
 @patient

@@ -1,6 +1,6 @@
 """What other RFCs and rarer messages add to L2TP: disconnect causes, classes of service, errors of a line."""
 
-from laclet.fault import AUTH, CCP, IPCP, LCP, LINE, Fault
+from laclet.fault import AUTH, CCP, IPCP, LCP, LINE, SESSION, Fault
 from laclet.l2tp import disconnect
 from laclet.l2tp.endpoint import Endpoint
 from laclet.l2tp.tunnel import TunnelOptions
@@ -65,8 +65,9 @@ def test_the_cause_of_a_ppp_failure_travels_with_the_cdn():
     ends = Ends()
     ends.call.close(Fault(AUTH, "PAP: the peer gave a wrong name or password: tom"), ends.world.now)
     ends.world.run(1000)
-    said = [event[2].said for event in ends.events if event[0] == "call-down" and event[1] is ends.sessions[0]]
-    assert said == [
+    faults = [event[2] for event in ends.events if event[0] == "call-down" and event[1] is ends.sessions[0]]
+    assert [fault.layer for fault in faults] == [AUTH]
+    assert [fault.said for fault in faults] == [
         "CDN 3: administrative reasons; PPP: authentication failed at the far end, "
         "'PAP: the peer gave a wrong name or password: tom'"
     ]
@@ -91,12 +92,14 @@ def test_causes_have_the_codes_of_their_rfc():
         assert value[:5] == bytes((0, code, protocol >> 8, protocol & 0xFF, direction)), fault
         assert value[5:] == fault.cause.encode()
         assert fault.cause in disconnect.text(value)
+        assert disconnect.layer(value) == (fault.layer if code > 3 else SESSION)
     assert disconnect.cause(Fault(LINE, "unplugged")) is None
 
 
 def test_a_cause_that_lies_is_shown_as_it_is():
     assert disconnect.text(b"\0\x10") == "a disconnect cause that cannot be read"
     assert disconnect.text(b"\xff\xff\0\0\xff") == "disconnect code 65535"
+    assert disconnect.layer(b"\0\x10") == disconnect.layer(b"\xff\xff\0\0\xff") == SESSION
     assert disconnect.text(b"\0\x01\0\0\0" + b"\x1b[2J") == "ended by an administrator, '.[2J'"
 
 

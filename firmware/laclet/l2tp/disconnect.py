@@ -3,11 +3,12 @@
 Value of the AVP: disconnect code 2 | control protocol number 2 | direction 1 | text.
 """
 
-from ..fault import AUTH, CCP, IPCP, IPV6CP, LCP, clean
+from ..fault import AUTH, CCP, IPCP, IPV6CP, LCP, SESSION, clean
 
 _NO_INFORMATION = 0
 _ADMINISTRATIVE = 1
 _NORMAL = 3
+_ENCRYPTION = 4
 _AUTH_TIMEOUT = 13
 _AUTH_FAILED = 16
 _NCP_TIMEOUT = 17
@@ -33,7 +34,7 @@ _CODES = (
     (AUTH, "the peer demands", 15, _LOCAL),
     (AUTH, "the peer gave", _AUTH_FAILED, _PEER),
     (AUTH, "", _AUTH_FAILED, _LOCAL),
-    (CCP, "", 4, _GLOBAL),
+    (CCP, "", _ENCRYPTION, _GLOBAL),
     (IPCP, "address", 19, _LOCAL),
     (IPCP, "no end", _NCP_TIMEOUT, _LOCAL),
     (IPCP, "no answer", _NCP_TIMEOUT, _PEER),
@@ -78,6 +79,20 @@ def cause(fault):
             code, direction = number, side
             break
     return bytes((code >> 8, code & 0xFF, protocol >> 8, protocol & 0xFF, direction)) + fault.cause.encode()
+
+
+def layer(value):
+    """Whose failure a received value tells of; SESSION when it was none of PPP's."""
+    code = (value[0] << 8 | value[1]) if len(value) >= 5 else _NO_INFORMATION
+    if code == _ENCRYPTION:
+        return CCP
+    if _ENCRYPTION < code < _AUTH_TIMEOUT:
+        return LCP
+    if _AUTH_TIMEOUT <= code <= _AUTH_FAILED:
+        return AUTH
+    if _NCP_TIMEOUT <= code < len(_TEXTS):
+        return IPV6CP if value[2] << 8 | value[3] == _PROTOCOLS[IPV6CP] else IPCP
+    return SESSION
 
 
 def text(value):

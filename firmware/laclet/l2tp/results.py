@@ -83,8 +83,10 @@ def stop_fault(result):
 def cdn_fault(result, cause=None):
     """The Fault for a CDN with ``result`` (code, error, message) and ``cause`` (RFC 3145); either may be None."""
     said = "CDN without a reason" if result is None else "CDN " + str(result[0]) + ": " + _text(_CDN, result)
+    failed = SESSION
     if cause is not None:
-        from .disconnect import text
+        from .disconnect import layer, text
 
+        failed = layer(cause)
         said += "; PPP: " + text(cause)
-    return Fault(SESSION, "call cleared by the peer", said)
+    return Fault(failed, "call cleared by the peer", said)

@@ -199,7 +199,7 @@ _HINTS = {
     fault.TUNNEL_AUTH: "compare tunnel_secret on both sides",
     fault.SESSION: "see the log of the LNS: is this host allowed to call?",
     fault.LCP: "compare auth on both sides, and see the log of the LNS",
-    fault.AUTH: "check username and password",
+    fault.AUTH: "check username and password, and auth on both sides",
     fault.IPCP: "has the LNS an address left for this user?",
     fault.IKE: "compare ipsec_psk, ipsec_ike and ipsec_esp on both sides",
     fault.UDP: "choose another source_address or source_port",
