@@ -1,5 +1,6 @@
 """Programs that are run when a link comes up and goes down, in the manner of /etc/ppp/ip-up.d and ip-down.d."""
 
+import contextlib
 import os
 import re
 import signal
@@ -108,6 +109,12 @@ class CallHooks:
         self._ipparam = ipparam
         self._link = link
         self._told = None
+
+    def any(self):
+        """Whether there is a program that is told when the link comes up."""
+        with contextlib.suppress(OSError):
+            return bool(programs(os.path.join(self._hooks.directory, "ip-up.d")))
+        return False
 
     def up(self, interface, settings):
         """The link is up and its interface configured."""

@@ -100,7 +100,8 @@ class IpConfig:
             if options["rule_mark"]:
                 self._rules.append(self._routes.add_rule(table, mark=options["rule_mark"]))
         if options.get("use_peer_dns") and settings["dns"]:
-            self._names.set(self._name, [ipv4_text(server) for server in settings["dns"]])
+            told = self._hooks is not None and self._hooks.any()
+            self._names.set(self._name, [ipv4_text(server) for server in settings["dns"]], told)
 
     def _takes(self, address):
         """True when the routes into the link would take ``address`` along."""

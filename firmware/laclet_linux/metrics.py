@@ -5,6 +5,7 @@ import socket
 import time
 
 from .loop import READ, WRITE
+from .stats import drops, process
 
 _CLIENTS = 16
 _REQUEST = 4096  # bytes of the longest request
@@ -26,7 +27,15 @@ _HELP = {
     "laclet_call_sent_packets_total": ("counter", "PPP frames into the tunnel, of the call as it is."),
     "laclet_lns_callers": ("gauge", "Calls that are up or on their way."),
     "laclet_drops_total": ("counter", "What was dropped, by place and reason."),
+    "process_cpu_seconds_total": ("counter", "User and system CPU time, in seconds."),
+    "process_resident_memory_bytes": ("gauge", "Resident memory."),
+    "process_open_fds": ("gauge", "Open file descriptors."),
 }
+_OF_PROCESS = (
+    ("process_cpu_seconds_total", "cpu"),
+    ("process_resident_memory_bytes", "memory"),
+    ("process_open_fds", "descriptors"),
+)
 _OF_SESSION = (
     ("laclet_call_received_bytes_total", "rx_bytes"),
     ("laclet_call_sent_bytes_total", "tx_bytes"),
@@ -35,22 +44,20 @@ _OF_SESSION = (
 )
 
 
-def render(status, now):
-    """The page for a service's ``status``; ``now`` in seconds since 1970."""
+def render(status, ours, now):
+    """The page for a service's ``status``; ``ours``: what its process costs; ``now`` in seconds since 1970."""
     samples = {name: [] for name in _HELP}
 
     def put(name, value, **labels):
         samples[name].append(_sample(name, value, labels))
 
-    def drops(where, counts):
-        for reason in sorted(counts):
-            put("laclet_drops_total", counts[reason], where=where, reason=reason)
-
     put("laclet_info", 1, version=status["version"], service=status["name"])
     put("laclet_start_time_seconds", round(now - status["uptime"], 1))
-    drops("l2tp", status["drops"])
-    for i, each in enumerate(status["sockets"]):
-        drops(f"socket.{i}", each["drops"])
+    for where, counts in drops(status).items():
+        for reason in sorted(counts):
+            put("laclet_drops_total", counts[reason], where=where, reason=reason)
+    for name, key in _OF_PROCESS:
+        put(name, ours[key])
     for name, tunnel in status["tunnels"].items():
         put("laclet_tunnel_up", int(tunnel["state"] == "up"), tunnel=name)
         put("laclet_tunnel_redials", tunnel["redials"], tunnel=name)
@@ -64,11 +71,9 @@ def render(status, now):
             put("laclet_call_redials", call["redials"], call=name)
         if call.get("up_for") is not None:
             put("laclet_call_last_up_seconds", round(now - call["up_for"], 1), call=name)
-        drops("call." + name, call.get("drops", {}))
         if call["session"] is not None:
             for metric, key in _OF_SESSION:
                 put(metric, call["session"][key], call=name)
-            drops("session." + name, call["session"]["drops"])
     if "lns" in status:
         put("laclet_lns_callers", len(status["lns"]["callers"]))
     lines = []
@@ -191,4 +196,4 @@ class _Client:
 
 def page(status):
     """A function for ``Metrics`` that renders what ``status()`` gives at that time."""
-    return lambda: render(status(), time.time())
+    return lambda: render(status(), process(), time.time())

@@ -1,6 +1,6 @@
 """Name servers that a peer has told us: handed to systemd-resolved or resolvconf, whichever is here.
 
-On OpenWrt netifd has them from a hook, and decides.
+Where neither is, hooks are told of them: dnsmasq and netifd have them from there.
 """
 
 import os
@@ -9,7 +9,6 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 _RESOLVED = "/run/systemd/resolve"  # is there while systemd-resolved runs
-_NETIFD = "/lib/netifd/netifd-proto.sh"
 _PATIENCE = 10  # seconds for a command
 
 
@@ -25,8 +24,8 @@ class NameServers:
         self._worker = ThreadPoolExecutor(1, "names")
         self._set = set()  # interfaces with name servers of ours
 
-    def set(self, interface, servers):
-        """Use ``servers`` (addresses as text) for names while ``interface`` is up."""
+    def set(self, interface, servers, told):
+        """Use ``servers`` (addresses as text) for names while ``interface`` is up; ``told``: a hook is told of them."""
         if os.path.exists(_RESOLVED) and shutil.which("resolvectl"):
             self._set.add(interface)
             self._run(["resolvectl", "dns", interface, *servers])
@@ -35,8 +34,9 @@ class NameServers:
             self._set.add(interface)
             self._state.add("resolvconf", interface)
             self._run(["resolvconf", "-a", interface], "".join(f"nameserver {server}\n" for server in servers))
-        elif not os.path.exists(_NETIFD):
-            self._log("warning", f"name servers {', '.join(servers)} are not used: no resolvectl, no resolvconf")
+        elif not told:
+            why = "no resolvectl, no resolvconf, no program in ip-up.d"
+            self._log("warning", f"name servers {', '.join(servers)} are not used: {why}")
 
     def clear(self, interface):
         """Forget them. systemd-resolved does it by itself when the interface goes."""

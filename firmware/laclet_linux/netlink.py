@@ -1,6 +1,6 @@
 """rtnetlink(7), as much as a tunnel needs: messages to the kernel's tables of links, addresses, routes and rules.
 
-pyroute2 can all of this; it takes 25 MB of memory and a third of a second, which is much on a small router.
+pyroute2 can all of this and much more; docs/architecture.md has what it would cost.
 """
 
 import errno

@@ -24,6 +24,7 @@ from .notify import Notify
 from .plane.choose import ChosenInterface
 from .plane.tun import open_tun
 from .state import State
+from .stats import stats
 from .tty import Tty
 
 # Exit codes, with the numbers and meanings of pppd's.
@@ -324,6 +325,8 @@ class Service:
         do = command.get("do")
         if do == "status":
             return {"ok": True, "status": self.status()}
+        if do == "stats":
+            return {"ok": True, "stats": stats(self.status())}
         if do == "stop":
             self._stop(OK, now)
             return {"ok": True}
@@ -334,7 +337,7 @@ class Service:
         if do == "log":
             return {"ok": True, "entries": list(self.log.kept), "begin": self._followers.add}
         if do not in ("up", "down"):
-            return {"ok": False, "error": "no such command; there are status, up, down, reload, capture, log and stop"}
+            return _refusal("no such command; there are status, stats, up, down, reload, capture, log and stop")
         name = command.get("name")
         dialers = self.node.dialers
         if name is not None and name not in dialers:

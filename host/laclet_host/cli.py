@@ -14,6 +14,7 @@ from .ui import INTERRUPTED, Trouble, fail
 COMMANDS = {
     "run": "service",
     "status": "service",
+    "stats": "service",
     "up": "service",
     "down": "service",
     "reload": "service",

@@ -149,6 +149,22 @@ def _line(line: dict | None) -> str:
     )
 
 
+def numbers(found: dict) -> str:
+    """The stats of services: name to what ``laclet_linux.stats`` has of it."""
+    lines = []
+    for name, each in found.items():
+        of = each["process"]
+        lines.append(
+            f"{name}: {of['cpu']:.1f} s of CPU, {size(of['memory'])} of memory, "
+            f"{of['descriptors']} descriptors, {of['threads']} threads"
+        )
+        for call, counters in each["calls"].items():
+            packets = f"{counters['rx_packets']} and {counters['tx_packets']} packets"
+            lines.append(f"  call.{call}: {_transfer(counters)}, {packets}")
+        lines += [f"  dropped at {place}: {_drops(counts)}" for place, counts in each["drops"].items()]
+    return "\n".join(lines)
+
+
 def _transfer(session: dict | None) -> str:
     if session is None:
         return ""

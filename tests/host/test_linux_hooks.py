@@ -1,14 +1,18 @@
 """Hooks: which programs run, in which order, what they are told; those that fail, hang, or leave something behind."""
 
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
-from clirun import PATIENCE, Service
+from clirun import PATIENCE, ROOT, Service
 from linuxns import in_namespace
 from test_linux_service import client_file, free_port, ip, lns_words, ping
 
+from laclet.ip import dns
 from laclet_linux.hooks import Hooks, programs
 from laclet_linux.state import State
 
@@ -158,3 +162,64 @@ def test_of_a_service(tmp_path):
     assert up == "up.d/say office  0 10.64.64.2 10.64.64.1 home: 192.0.2.53  "
     words = down.split()
     assert words[:6] == ["down.d/say", "office", "0", "10.64.64.2", "10.64.64.1", "home:"] and int(words[-1]) >= 84
+
+
+def name_server(address, *words):
+    """A dnsmasq that answers at ``address``."""
+    quiet = ("--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--conf-file=/dev/null")
+    here = (f"--listen-address={address}", "--bind-interfaces")
+    return subprocess.Popen(["dnsmasq", *quiet, *here, *words], stderr=subprocess.DEVNULL)
+
+
+def asks(server, name):
+    """What ``server`` says to a question for ``name``: addresses, or a Fault; None when it is not there."""
+    asked = dns.question(name, 7)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        try:
+            sock.connect((server, 53))
+            sock.send(asked)
+            answer = sock.recv(512)
+        except OSError:
+            return None
+    return dns.parse(answer, 0, len(answer), asked)
+
+
+@pytest.mark.skipif(not shutil.which("dnsmasq"), reason="needs the Debian package dnsmasq-base")
+@in_namespace
+def test_dnsmasq_asks_the_name_servers_of_the_links_that_are_up(tmp_path):
+    """Our hook with a real dnsmasq: a name that only the peer's name server knows."""
+    ip("link", "set", "lo", "up")
+    port = free_port()
+    folder = tmp_path / "dnsmasq"
+    hook = (ROOT / "firmware/laclet_linux/files/hooks/dnsmasq").read_text().replace("/run/dnsmasq", str(folder))
+    for which in ("ip-up.d", "ip-down.d"):
+        (tmp_path / which).mkdir()
+        (tmp_path / which / "dnsmasq").write_text(hook)
+        (tmp_path / which / "dnsmasq").chmod(0o755)
+    folder.mkdir()
+    (folder / "laclet.servers").touch()
+    path = client_file(tmp_path, port, "", 'ifname = "office"\nuse_peer_dns = true')
+    path.write_text(path.read_text() + f'[hooks]\ndirectory = "{tmp_path}"\n')
+
+    def until_known(known):
+        end = time.monotonic() + PATIENCE
+        while (asks("127.0.0.1", "nas.office.example") == [bytes((10, 1, 2, 3))]) != known:
+            assert time.monotonic() < end, (folder / "laclet.servers").read_text()
+
+    running = [
+        Service(tmp_path / "run", *lns_words(port, "--dns", "127.0.0.2")),
+        name_server("127.0.0.2", "--pid-file=", "--address=/nas.office.example/10.1.2.3"),
+        name_server("127.0.0.1", f"--pid-file={folder}/dnsmasq.pid", f"--servers-file={folder}/laclet.servers"),
+    ]
+    try:
+        home = Service(tmp_path / "run", "run", path, "--log-json")
+        running.append(home)
+        until_known(True)
+        assert (folder / "laclet.servers").read_text() == "server=127.0.0.2\n"
+        assert home.end(signal.SIGTERM) == 5 and (folder / "laclet.servers").read_text() == ""
+        until_known(False)
+        assert not any("not used" in line for line in home.said)
+    finally:
+        for each in running:
+            each.kill()

@@ -34,6 +34,7 @@ STATUS = {
     },
     "lns": {"callers": [1, 2]},
 }
+PROCESS = {"cpu": 1.5, "memory": 20_000_000, "descriptors": 12, "threads": 3}
 PAGE = """\
 laclet_info{version="1.2.3",service="home"} 1
 laclet_start_time_seconds 900.0
@@ -57,15 +58,18 @@ laclet_drops_total{where="l2tp",reason="bad control header"} 2
 laclet_drops_total{where="socket.0",reason="send: Network is unreachable"} 1
 laclet_drops_total{where="call.a",reason="interface: error"} 7
 laclet_drops_total{where="session.a",reason="a \\"\\\\\\n"} 5
+process_cpu_seconds_total 1.5
+process_resident_memory_bytes 20000000
+process_open_fds 12
 """
 
 
 def test_the_page():
-    lines = render(STATUS, 1000.0).splitlines(keepends=True)
+    lines = render(STATUS, PROCESS, 1000.0).splitlines(keepends=True)
     assert "".join(line for line in lines if line[0] != "#") == PAGE
     told = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     seen = dict.fromkeys(line.split("{")[0].split()[0] for line in lines if line[0] != "#")
-    assert told == list(seen) and all(name.endswith("_total") for name in seen if "bytes" in name)
+    assert told == list(seen) and all(name.endswith("_total") for name in seen if "_call_" in name and "bytes" in name)
 
 
 @pytest.fixture

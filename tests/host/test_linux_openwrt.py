@@ -1,4 +1,4 @@
-"""The OpenWrt handler, with a double of netifd's shell functions that writes down what it is asked."""
+"""The OpenWrt handler and init script, with doubles of netifd's and procd's functions that write down what is asked."""
 
 import os
 import re
@@ -18,6 +18,7 @@ from laclet_host.config import load
 
 PACKAGE = ROOT / "firmware/laclet_linux/files/openwrt"
 HANDLER = PACKAGE / "files/laclet.sh"
+INIT = PACKAGE / "files/laclet.init"
 
 # What netifd gives to a handler; UCI_name is an option of the interface.
 NETIFD = """\
@@ -177,7 +178,7 @@ def test_the_package_installs_what_there_is():
     text = (PACKAGE / "Makefile").read_text()
     assert f"PKG_VERSION:={laclet.__version__}\n" in text
     named = re.findall(r"\./(files/\S+)", text)
-    assert len(named) == 3 and all((PACKAGE / name).is_file() and os.access(PACKAGE / name, os.X_OK) for name in named)
+    assert len(named) == 4 and all((PACKAGE / name).is_file() and os.access(PACKAGE / name, os.X_OK) for name in named)
     for package in ("laclet", "laclet_linux", "laclet_host"):
         assert package in text
 
@@ -215,3 +216,71 @@ def test_from_setup_to_teardown_with_an_lns(tmp_path):
     finally:
         lns.kill()
         wan.kill()
+
+
+# What procd gives to an init script: parameters that it does not know it would pass over.
+PROCD = """\
+procd_open_instance() { echo "instance $1"; }
+procd_close_instance() { echo end; }
+procd_set_param() {
+	case "$1" in
+		command | env | file | respawn | stdout | stderr | term_timeout) echo "$@" ;;
+		reload_signal) [ "$2" = HUP ] && echo "$1 1" ;;
+		*) echo "procd knows no $1" >&2 ;;
+	esac
+}
+"""
+
+
+def instances(folder):
+    """What procd is told to run: name -> parameter -> words."""
+    (folder / "procd.sh").write_text(PROCD)
+    environment = {"PATH": os.environ["PATH"], "LACLET": "/usr/bin/laclet", "LACLET_ETC": str(folder / "etc")}
+    environment["LACLET_RUN_DIR"] = str(folder / "run")
+    command = f". {folder}/procd.sh; . {INIT}; start_service"
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment, timeout=20, capture_output=True, text=True, check=True
+    )
+    assert not done.stderr and INIT.read_text().startswith("#!/bin/sh /etc/rc.common\n"), done.stderr
+    found = {}
+    for line in done.stdout.splitlines():
+        key, *words = line.split()
+        if key == "instance":
+            now = found[words[0]] = {}
+        elif key != "end":
+            now[key] = words
+    return found
+
+
+def test_procd_runs_a_service_for_each_file(tmp_path):
+    """The command that procd would run, and the signal that it sends when the file has changed."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    assert instances(tmp_path) == {}
+    port, other = free_port(), free_port()
+    lns = '[lns]\nlisten = "127.0.0.1:{}"\naddress = "10.64.64.1"\npool = "10.64.64.2-10.64.64.9"\n'
+    lns += 'interface = "echo"\nauth = []\n'
+    (etc / "office.toml").write_text(lns.format(port))
+    (etc / "yard.toml").write_text("")
+    (etc / "secrets.toml").write_text("")
+    found = instances(tmp_path)
+    assert sorted(found) == ["office", "yard"]
+    assert found["office"] == {
+        "command": ["/usr/bin/laclet", "run", f"{etc}/office.toml"],
+        "env": [f"LACLET_RUN_DIR={tmp_path}/run"],
+        "file": [f"{etc}/office.toml", f"{etc}/secrets.toml"],
+        "reload_signal": [str(int(signal.SIGHUP))],
+        "respawn": ["3600", "5", "0"],
+        "term_timeout": ["60"],
+        "stdout": ["1"],
+        "stderr": ["1"],
+    }
+    office = Service(tmp_path / "run", *found["office"]["command"][1:], "--log-json")
+    try:
+        office.wait_for(f"127.0.0.1 port {port}")
+        (etc / "office.toml").write_text(lns.format(other))
+        office.process.send_signal(int(found["office"]["reload_signal"][0]))
+        office.wait_for(f"127.0.0.1 port {other}")
+        assert office.end(signal.SIGTERM) == 5
+    finally:
+        office.kill()

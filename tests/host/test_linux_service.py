@@ -108,6 +108,10 @@ def test_client_up_ping_down_up_stop(tmp_path, start):
     shown = laclet(tmp_path / "run", "status").stdout
     for words in ("tunnel: office", "interface: office", "address: 10.64.64.2, peer 10.64.64.1", "caller: me"):
         assert words in shown, shown
+    numbers = json.loads(laclet(tmp_path / "run", "stats", "home", "--json").stdout)["home"]
+    assert numbers["calls"]["home"]["rx_bytes"] >= 84 and numbers["process"]["descriptors"] > 3
+    shown = laclet(tmp_path / "run", "stats").stdout.splitlines()
+    assert shown[0].startswith("home: ") and "s of CPU" in shown[0] and shown[1].startswith("  call.home: "), shown
     assert laclet(tmp_path / "run", "down", "home").returncode == 0
     home.wait_for("tunnel.office: closed")
     assert (

@@ -359,14 +359,30 @@ def test_name_servers_go_to_resolvconf(tmp_path, monkeypatch):
 
 
 @in_namespace
-def test_name_servers_that_nobody_takes_are_told_of_except_where_netifd_takes_them(tmp_path, monkeypatch):
+def test_name_servers_go_to_systemd_resolved(tmp_path, monkeypatch):
+    world = World()
+    seen = tmp_path / "seen"
+    program = tmp_path / "resolvectl"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{seen}\n[ "$1" != domain ] || {{ echo no bus >&2; exit 1; }}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(names_module, "_RESOLVED", str(tmp_path))
+    tun = world.tun(use_peer_dns=True)
+    tun.up({**SETTINGS, "dns": [bytes((10, 0, 0, 53)), bytes((10, 0, 0, 54))]}, LNS, 0)
+    tun.down()
+    world.end(tun)
+    assert seen.read_text() == "dns laclet0 10.0.0.53 10.0.0.54\ndomain laclet0 ~.\nrevert laclet0\n"
+    assert world.log == [("warning", "resolvectl: no bus")]
+
+
+@in_namespace
+def test_name_servers_that_nobody_takes_are_told_of_except_where_a_hook_takes_them(tmp_path, monkeypatch):
     world = World()
     monkeypatch.setattr(names_module, "_RESOLVED", str(tmp_path / "none"))
     monkeypatch.setattr(names_module.shutil, "which", lambda program: None)
-    for netifd, said in ((str(tmp_path / "none"), 1), (str(tmp_path), 0)):
-        monkeypatch.setattr(names_module, "_NETIFD", netifd)
+    for told, said in ((False, 1), (True, 0)):
         world.log.clear()
-        world.names.set("laclet0", ["10.0.0.53"])
+        world.names.set("laclet0", ["10.0.0.53"], told)
         world.names.clear("laclet0")
         assert len([1 for level, text in world.log if level == "warning" and "10.0.0.53 are not used" in text]) == said
     world.end()

@@ -69,14 +69,30 @@ def status(name: str | None, port: str | None, as_json: bool) -> None:
     click.echo(show(found))
 
 
-def of_services(name: str | None) -> dict:
-    """The status of all services that run, or of one: name to status."""
+@click.command()
+@click.argument("name", required=False, shell_complete=services)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: name to its numbers.")
+def stats(name: str | None, as_json: bool) -> None:
+    """Show what running services, or the one called NAME, have carried and dropped, and what they cost."""
+    found = of_services(name, "stats")
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        fail("no service is running")
+    from ..screen import numbers
+
+    click.echo(numbers(found))
+
+
+def of_services(name: str | None, what: str = "status") -> dict:
+    """The status, or the stats, of all services that run, or of one: name to what it says."""
     from laclet_linux.control import running
 
     found = {}
     for each in [name] if name else running():
         try:
-            found[each] = _ask(each, {"do": "status"})["status"]
+            found[each] = _ask(each, {"do": what})[what]
         except OSError as error:
             if name:
                 fail(f"{name}: {absent(error)}")
