@@ -196,6 +196,22 @@ def test_peer_without_nat_traversal():
     assert one_fault(scene).startswith("ike: the peer does not do NAT traversal")
 
 
+def test_peer_that_promises_nat_traversal_and_tells_nothing():
+    """Where plain ESP cannot go, ESP in UDP it is."""
+    scene = Scene()
+
+    def without_hashes(data, source):
+        if data[p.NEXT] != p.KE:
+            return data
+        found = p.parse(p.KE, data, p.HEADER, len(data))
+        body = p.chain([(kind, data[start:end]) for kind, start, end in found if kind != p.NAT_D])
+        return data[: p.LENGTH] + p.p32(p.HEADER + len(body)) + body
+
+    scene.wire.tamper = without_hashes
+    assert scene.dial()
+    assert scene.esp()[0][1][1] == 4500
+
+
 def test_redial_after_failure():
     scene = Scene()
     scene.wire.link.up = False

@@ -2,7 +2,8 @@
 
 from laclet import ticks
 from laclet.carrier import x25wire as w
-from laclet.carrier.x25 import MAX_DATAGRAM, READY, T20, T21, T23, TABLE, X25
+from laclet.carrier.x25 import MAX_DATAGRAM, X25
+from laclet.carrier.x25table import READY, T20, T21, T23, TABLE
 from laclet.carrier.xot import Xot
 from laclet.port import HEADROOM, TAILROOM
 

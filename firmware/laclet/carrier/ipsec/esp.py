@@ -16,6 +16,27 @@ SEQUENCE_REKEY = 0x3F000000
 _SEQUENCE_END = 0x3FFFFFFF
 
 
+def put_udp(buf, start, end, source, target, pseudo):
+    """Write the UDP header at ``buf[start:]`` of what ends at ``end``: ports, and over IPv6 a checksum.
+
+    ``pseudo``: the sum of the pseudo header but for the length, or None over IPv4: ESP proves more (RFC 3948 §3.1.2).
+    """
+    size = end - start
+    buf[start] = source >> 8
+    buf[start + 1] = source & 0xFF
+    buf[start + 2] = target >> 8
+    buf[start + 3] = target & 0xFF
+    buf[start + 4] = size >> 8
+    buf[start + 5] = size & 0xFF
+    buf[start + 6] = buf[start + 7] = 0
+    if pseudo is not None:
+        from ...wire.ip import checksum  # a board without IPv6 needs none of it
+
+        total = checksum(buf, start, end, pseudo + size) or 0xFFFF
+        buf[start + 6] = total >> 8
+        buf[start + 7] = total & 0xFF
+
+
 class Outbound:
     """Seals UDP datagrams. ``overhead``: bytes before the UDP header that ``seal`` writes."""
 

@@ -10,7 +10,7 @@ from ...port import HEADROOM, TAILROOM
 from . import payload as p
 from . import tables
 from .callers import Callers
-from .esp import SEQUENCE_REKEY, UDP_HEADER
+from .esp import SEQUENCE_REKEY, UDP_HEADER, put_udp
 from .peer import Peer
 from .phase1 import NO_COOKIE
 from .policy import Inlet
@@ -116,21 +116,7 @@ class Ipsec:
 
     def _seal(self, peer, buf, start, end, port):
         start -= UDP_HEADER
-        size = end - start
-        ours = self.policy.port
-        buf[start] = ours >> 8
-        buf[start + 1] = ours & 0xFF
-        buf[start + 2] = port >> 8
-        buf[start + 3] = port & 0xFF
-        buf[start + 4] = size >> 8
-        buf[start + 5] = size & 0xFF
-        buf[start + 6] = buf[start + 7] = 0  # no checksum: ESP proves more (RFC 3948 §3.1.2)
-        if peer.pseudo is not None:
-            from ...wire.ip import checksum
-
-            total = checksum(buf, start, end, peer.pseudo + size) or 0xFFFF
-            buf[start + 6] = total >> 8
-            buf[start + 7] = total & 0xFF
+        put_udp(buf, start, end, self.policy.port, port, peer.pseudo)
         out = peer.out.outbound
         end = out.seal(buf, start, end)
         if out.sequence >= SEQUENCE_REKEY:

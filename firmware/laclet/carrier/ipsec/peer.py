@@ -1,9 +1,10 @@
-"""One peer: its ISAKMP SAs, its pairs of ESP SAs, their renewal and end, dead peer detection, NAT keepalives."""
+"""One peer: its ISAKMP SAs, its pairs of ESP SAs, their renewal and end, NAT keepalives."""
 
 from ... import ticks
 from ...fault import IKE, Fault
 from . import payload as p
 from . import tables
+from .inform import Informational
 from .phase1 import Phase1
 from .phase2 import Quick
 
@@ -19,8 +20,6 @@ _GRACE = 10000  # ms that a replaced SA lives on, for what is on its way
 _REPEAT = 40
 _REPEAT_MAX = 400  # ms; L2TP repeats it after a second
 _KEEPALIVE = 20000  # RFC 3948 §4
-_DPD_RETRY = 2000
-_DPD_TRIES = 5
 # Bounds on what one peer may make us keep.
 _MAX_QUICKS = 8
 _MAX_PAIRS = 8
@@ -58,9 +57,7 @@ class Peer:
         self._next = None  # the Pair that will send from _switch_at on
         self._switch_at = None
         self._keepalive_at = None
-        self._dpd_at = None
-        self._dpd_tries = 0
-        self._dpd_sequence = 0
+        self._inform = Informational(self)
         self._aboves = {}  # L2TP port of the peer -> address as L2TP knows it
 
     # -- what the machine calls -------------------------------------------------------------------------
@@ -100,8 +97,7 @@ class Peer:
         sa.rekey_at = self._rekey_time(sa.life, sa.initiator, now)
         sa.expire_at = ticks.add(now, sa.life * 1000)
         self.heard = True
-        if sa.dpd and self.owner.policy.dpd_interval and self._dpd_at is None:
-            self._dpd_at = ticks.add(now, self.owner.policy.dpd_interval)
+        self._inform.watch(sa, now)
         if sa.nat_here and self._keepalive_at is None:
             self._keepalive_at = ticks.add(now, _KEEPALIVE)
         if self._pair_due:
@@ -117,7 +113,7 @@ class Peer:
         exchange = message[p.EXCHANGE]
         message_id = message[p.MESSAGE_ID : p.LENGTH]
         if exchange == p.INFORMATIONAL:
-            reason = self._informational(sa, message, now)
+            reason = self._inform.receive(sa, message, now)
             if reason is None and self.sas:
                 self._moved(addr)
             return reason
@@ -186,7 +182,7 @@ class Peer:
 
     def refuse(self, sa, number, cause, hint):
         """Refuse a quick mode, under the protection of ``sa``."""
-        self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ESP, b"", number)))
+        self._inform.refuse(sa, number)
         self.owner.trouble(self.above, Fault(IKE, cause, "", hint))
 
     # -- data -------------------------------------------------------------------------------------------
@@ -235,7 +231,7 @@ class Peer:
     def poll_at(self):
         """The next deadline of anything here, or None."""
         found = ticks.soonest(self._switch_at, self._repeat_at)
-        found = ticks.soonest(found, ticks.soonest(self._keepalive_at, self._dpd_at))
+        found = ticks.soonest(found, ticks.soonest(self._keepalive_at, self._inform.deadline))
         for each in self.pairs + self.sas:
             found = ticks.soonest(found, ticks.soonest(each.rekey_at, each.expire_at))
         for quick in self.quicks.values():
@@ -266,14 +262,14 @@ class Peer:
             if not self.sent:
                 self.owner.keepalive(self)
             self.sent = False
-        if ticks.due(self._dpd_at, now):
-            self._dpd(now)
+        if ticks.due(self._inform.deadline, now):
+            self._inform.on_timer(now)
 
     def _pair_timer(self, pair, now):
         if ticks.due(pair.expire_at, now):
             self._delete_pair(pair)
             if self.out is None:
-                self._lost(self.fault or Fault(IKE, "the ESP SA expired"), now)
+                self.lost(self.fault or Fault(IKE, "the ESP SA expired"), now)
         elif ticks.due(pair.rekey_at, now):
             pair.rekey_at = None
             self._pair_due = True
@@ -297,22 +293,6 @@ class Peer:
         """When to renew what lives ``life`` seconds: with a random part, so that both sides seldom do it at once."""
         percent = _REKEY_INITIATOR if initiator else _REKEY_RESPONDER
         return ticks.add(now, life * 10 * percent + life * self.owner.random(1)[0] // 5)
-
-    def _dpd(self, now):
-        """RFC 3706 §5.5: silence for an interval is asked about, and silence after that is death."""
-        self._dpd_at = ticks.add(now, self.owner.policy.dpd_interval)
-        if self.heard or not self.sas:
-            self.heard = False
-            self._dpd_tries = 0
-        elif self._dpd_tries == _DPD_TRIES:
-            fault = Fault(IKE, "the peer does not answer any more (dead peer detection)")
-            self.forget()
-            self._lost(fault, now)
-        else:
-            self._dpd_tries += 1
-            self._dpd_sequence += 1
-            self._dpd_at = ticks.add(now, _DPD_RETRY)
-            self._say(p.R_U_THERE, p.p32(self._dpd_sequence))
 
     # -- negotiations -----------------------------------------------------------------------------------
 
@@ -357,81 +337,41 @@ class Peer:
     def _trouble(self, fault, now):
         """A negotiation failed: the end, unless a pair still sends; then try again later."""
         if self.out is None:
-            self._lost(fault, now)
+            self.lost(fault, now)
             return
         self.fault = fault
         self.out.rekey_at = ticks.add(now, _REKEY_AGAIN)
         self.owner.trouble(self.above, fault)
 
-    def _lost(self, fault, now):
+    # -- ends -------------------------------------------------------------------------------------------
+
+    def deleted(self, protocol, spis, now):
+        """The peer deleted SAs of this protocol."""
+        for spi in spis:
+            for sa in list(self.sas):
+                if sa.cookies == spi:
+                    self._forget_sa(sa)
+            for pair in list(self.pairs):
+                if pair.spi_out == spi and protocol == p.PROTO_ESP:
+                    self._forget_pair(pair)
+        if self.out is None and self.wanted and self.sas:
+            self._renew(now)
+        elif self.out is None and not self.sas and self.phase1 is None:
+            self.lost(Fault(IKE, "the peer deleted the SA"), now)
+
+    def lost(self, fault, now):
         """Nothing sends any more."""
         self.close()
         self.forget()
         self.owner.peer_down(self, fault, now)
 
-    # -- informational exchanges (RFC 2409 §5.7) --------------------------------------------------------
-
-    def _inform(self, sa, payload):
-        keys = sa.keys
-        message_id = self.owner.random(4)
-        digest = keys.prf(keys.skeyid_a, message_id + p.chain([payload]))
-        iv = keys.iv(sa.last_block, message_id)
-        sa.transmit(keys.seal(sa.cookies, p.INFORMATIONAL, message_id, iv, [(p.HASH, digest), payload])[0])
-
-    def _say(self, number, data):
-        """A notification about the newest ISAKMP SA (RFC 3706 §5.3)."""
-        sa = self.sas[-1]
-        self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ISAKMP, sa.cookies, number, data)))
-
-    def _informational(self, sa, message, now):
-        if not message[p.FLAGS] & p.ENCRYPTED:
-            return "clear notification"
-        opened = sa.informational(message)
-        if opened is None:
-            return "forged notification"
-        message, found = opened
-        self.heard = True
-        for kind, start, end in found:
-            if kind == p.NOTIFY and end - start >= 8 and end - start >= 8 + message[start + 5]:
-                data = message[start + 8 + message[start + 5] : end]
-                self._notified(sa, message[start + 4], p.u16(message, start + 6), data, now)
-            elif kind == p.DELETE and end - start >= 8:
-                self._deleted(message, start, end, now)
-        return None
-
-    def _notified(self, sa, protocol, number, data, now):
-        if number == p.R_U_THERE:
-            self._inform(sa, (p.NOTIFY, p.notification(p.PROTO_ISAKMP, sa.cookies, p.R_U_THERE_ACK, data)))
-        elif number < 8192:  # an error (RFC 2408 §3.14.1): it can only mean what we asked for last
-            for quick in list(self.quicks.values()):
-                if quick.state == tables.QUICK_2:
-                    quick.refused(number, now)
-
-    def _deleted(self, message, start, end, now):
-        """The peer deleted SAs: by cookies or by the SPIs it received on."""
-        size = message[start + 5]
-        count = min(p.u16(message, start + 6), (end - start - 8) // size if size else 0)
-        for i in range(count):
-            at = start + 8 + i * size
-            spi = message[at : at + size]
-            for sa in list(self.sas):
-                if sa.cookies == spi:
-                    self._forget_sa(sa)
-            for pair in list(self.pairs):
-                if pair.spi_out == spi and message[start + 4] == p.PROTO_ESP:
-                    self._forget_pair(pair)
-        if self.out is None and self.wanted and self.sas:
-            self._renew(now)
-        elif self.out is None and not self.sas and self.phase1 is None:
-            self._lost(Fault(IKE, "the peer deleted the SA"), now)
-
     def _delete_pair(self, pair):
         if self.sas:
-            self._inform(self.sas[-1], (p.DELETE, p.deletion(p.PROTO_ESP, pair.spi_in)))
+            self._inform.delete(self.sas[-1], p.PROTO_ESP, pair.spi_in)
         self._forget_pair(pair)
 
     def _delete_sa(self, sa):
-        self._inform(sa, (p.DELETE, p.deletion(p.PROTO_ISAKMP, sa.cookies)))
+        self._inform.delete(sa, p.PROTO_ISAKMP, sa.cookies)
         self._forget_sa(sa)
 
     def _forget_pair(self, pair):

@@ -3,10 +3,10 @@
 from ...crypto.dh import DiffieHellman
 from ...crypto.hashes import equal
 from ...fault import IKE, Fault
+from . import nat, proposals, tables
 from . import payload as p
-from . import proposals, tables
 from .exchange import Exchange
-from .keys import Keys, hash_of
+from .keys import Keys
 
 _NO_MESSAGE_ID = bytes(4)
 NO_COOKIE = bytes(8)
@@ -34,6 +34,7 @@ class Phase1(Exchange):
         self.proposal = None
         self.keys = None
         self.life = owner.policy.ike_life  # seconds
+        self.natt = False  # the peer speaks RFC 3947
         self.nat_here = False  # a NAT stands before us
         self.nat_there = False  # … before them, or they say so
         self.encapsulated = False  # ESP goes in UDP
@@ -46,7 +47,6 @@ class Phase1(Exchange):
         self.expire_at = None
         self.replaces = None  # the Phase1 that this one renews, while it is negotiated
         self.leaving = False  # it goes as soon as a pair under another SA sends
-        self._natt = False  # the peer speaks RFC 3947
         self._iv = b""
         self._dh = None
         self._public_i = b""
@@ -163,9 +163,9 @@ class Phase1(Exchange):
         if self.aggressive:
             self._make_secret(offered[0].group)
             payloads += [(p.KE, self._public_i), (p.NONCE, self._nonce_i), (p.ID, self._identity())]
-        self._natt = self.dpd = self.pieces = True  # what we say; the answer tells what holds
+        self.natt = self.dpd = self.pieces = True  # what we say; the answer tells what holds
         payloads += self._vendors()
-        self._natt = self.dpd = self.pieces = False
+        self.natt = self.dpd = self.pieces = False
         self.flight(self._clear(payloads), now)
 
     def main_2(self, message, found, iv, now):
@@ -173,14 +173,14 @@ class Phase1(Exchange):
         if not self._chosen(message, found, now):
             return "no common proposal"
         self._make_secret(self.proposal.group)
-        return self._clear([(p.KE, self._public_i), (p.NONCE, self._nonce_i)] + self._nat_payloads())
+        return self._clear([(p.KE, self._public_i), (p.NONCE, self._nonce_i)] + nat.payloads(self))
 
     def main_4(self, message, found, iv, now):
         """The responder's half: the keys are there; prove who we are."""
         reason = self._take_secret(message, found)
         if reason:
             return reason
-        self._float()
+        nat.float_(self)
         payloads = [(p.ID, self._identity())]
         payloads.append((p.HASH, self._proof(True, payloads[0][1])))
         if not self.peer.alive():
@@ -203,8 +203,8 @@ class Phase1(Exchange):
         if not self._proved(message, found, False):
             self.fail("the pre-shared key differs", "compare ipsec_psk", now)
             return "wrong key"
-        self._float()
-        payloads = [(p.HASH, self._proof(True, self._identity()))] + self._nat_payloads()
+        nat.float_(self)
+        payloads = [(p.HASH, self._proof(True, self._identity()))] + nat.payloads(self)
         if not self.peer.alive():
             payloads.append((p.NOTIFY, self._notify(p.INITIAL_CONTACT)))
         return self._last(payloads, self._iv)
@@ -220,7 +220,7 @@ class Phase1(Exchange):
         """The initiator's half; it knows our cookie, so its address is real."""
         self._make_secret(self.proposal.group)
         reason = self._take_secret(message, found)
-        return reason or self._clear([(p.KE, self._public_r), (p.NONCE, self._nonce_r)] + self._nat_payloads())
+        return reason or self._clear([(p.KE, self._public_r), (p.NONCE, self._nonce_r)] + nat.payloads(self))
 
     def main_5(self, message, found, iv, now):
         """The initiator's proof: answer with ours."""
@@ -247,14 +247,14 @@ class Phase1(Exchange):
             return reason
         payloads = [(p.SA, self._answer), (p.KE, self._public_r), (p.NONCE, self._nonce_r), (p.ID, self._identity())]
         payloads.append((p.HASH, self._proof(False, payloads[3][1])))
-        answer = self._clear(payloads + self._vendors() + self._nat_payloads())
+        answer = self._clear(payloads + self._vendors() + nat.payloads(self))
         return answer if len(answer) <= _AMPLIFICATION * len(message) else "would amplify"
 
     def aggressive_3(self, message, found, iv, now):
         """The initiator's proof; in clear its hash of the NAT's work is in it as well (RFC 3947 §4)."""
         if not equal(p.first(found, p.HASH, message), self._proof(True, self.identity)):
             return self.garbled(True, now)
-        self._detect_nat(message, found)
+        nat.detect(self, message, found)
         if self.encapsulated and self.inlet is self.owner.ike:
             return "not on port 4500"
         self._notified(message, found)
@@ -303,7 +303,7 @@ class Phase1(Exchange):
             self._public_i, self._nonce_i = theirs, nonce
         self.keys = Keys(self.proposal, self.owner.policy.psk, self._nonce_i, self._nonce_r, secret, self.cookies)
         self._iv = self.keys.iv(self._public_i, self._public_r)
-        self._detect_nat(message, found)
+        nat.detect(self, message, found)
         self.owner.export("ike", self.cookie_i, self.keys.cipher_key)
         return None
 
@@ -338,10 +338,10 @@ class Phase1(Exchange):
         self.life = min(self.life, life or self.life)
         for kind, start, end in found:
             if kind == p.VENDOR:
-                self._natt = self._natt or message[start:end] == p.VENDOR_NATT
+                self.natt = self.natt or message[start:end] == p.VENDOR_NATT
                 self.dpd = self.dpd or message[start:end] == p.VENDOR_DPD
                 self.pieces = self.pieces or message[start : start + 16] == p.VENDOR_FRAGMENTATION
-        if not self._natt and not self.owner.plain_esp():
+        if not self.natt and not self.owner.plain_esp():
             return "no NAT traversal"
         return None
 
@@ -367,7 +367,7 @@ class Phase1(Exchange):
 
     def _vendors(self):
         """What we understand of what the peer announced: an answer is not longer for it than the question."""
-        known = (p.VENDOR_NATT, self._natt), (p.VENDOR_DPD, self.dpd), (p.VENDOR_FRAGMENTATION + _ALL, self.pieces)
+        known = (p.VENDOR_NATT, self.natt), (p.VENDOR_DPD, self.dpd), (p.VENDOR_FRAGMENTATION + _ALL, self.pieces)
         return [(p.VENDOR, vendor) for vendor, wanted in known if wanted]
 
     def _identity(self):
@@ -381,38 +381,3 @@ class Phase1(Exchange):
 
     def _error(self, number):
         return p.notification(p.PROTO_ISAKMP, b"", number)
-
-    # -- NAT (RFC 3947 §3.2, §4) ------------------------------------------------------------------------
-
-    def _nat_hash(self, host, port):
-        return hash_of(self.proposal.hash_name)(self.cookies + p.packed(host) + p.p16(port))
-
-    def _forced(self):
-        """True when ESP shall go in UDP whatever is between us."""
-        return self.owner.policy.force_encaps or not self.owner.plain_esp()
-
-    def _own_hash(self):
-        """The hash of our own address, or None where it is unknown."""
-        local = self.inlet.local(self.addr)
-        return self._nat_hash(local[0], local[1]) if local else None
-
-    def _nat_payloads(self):
-        """First the hash of the other side as we see it, then of ourselves; noise there says "NAT"."""
-        if not self._natt:
-            return []
-        there = self._nat_hash(self.addr[0], self.addr[1])
-        here = None if self._forced() else self._own_hash()
-        return [(p.NAT_D, there), (p.NAT_D, here or self.owner.random(len(there)))]
-
-    def _detect_nat(self, message, found):
-        seen = [message[start:end] for kind, start, end in found if kind == p.NAT_D]
-        if self._natt and len(seen) > 1:
-            self.nat_here = seen[0] != self._own_hash()
-            self.nat_there = self._nat_hash(self.addr[0], self.addr[1]) not in seen[1:]
-            self.encapsulated = self.nat_here or self.nat_there or self._forced()
-
-    def _float(self):
-        """Behind a NAT the initiator moves to port 4500 (RFC 3947 §4)."""
-        if self.encapsulated and self.inlet is self.owner.ike:
-            self.inlet = self.owner.natt
-            self.addr = (self.addr[0], p.PORT_NATT) + self.addr[2:]
