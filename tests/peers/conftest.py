@@ -5,7 +5,7 @@ import pytest
 from peers.cable import Port
 from peers.capture import assert_well_formed
 from peers.l2tpns import L2tpns
-from peers.lab import Lab
+from peers.lab import Lab, LabError
 from peers.needs import GUEST, need
 
 TAIL = 3000  # characters of each log that the report of a failure shows
@@ -25,11 +25,19 @@ def pytest_runtest_makereport(item, call):
     laboratory = item.funcargs.get("lab") or getattr(item.funcargs.get("here"), "lab", None)
     if laboratory:
         if call.when == "call" and report.failed:
-            for place, path in laboratory.logs:
-                report.sections.append((f"{place.name}: {path}", place.read(path)[-TAIL:]))
+            report.sections += [(f"{place.name}: {path}", _log(place, path)) for place, path in laboratory.logs]
         if call.when == "teardown":
             laboratory.logs.clear()
     return report
+
+
+def _log(place, path):
+    """The end of a log; of a guest that is no more, what its kernel said last."""
+    try:
+        return place.read(path)[-TAIL:]
+    except (OSError, LabError) as error:
+        console = place.console.text()[-TAIL:] if hasattr(place, "console") else ""
+        return f"not to be read: {error}\n{console}"
 
 
 @pytest.fixture(scope="session")

@@ -363,10 +363,13 @@ def test_tshark_reads_it_with_our_keys(lab, lns, here, tmp_path, ike, esp):
             here.until("log", str(path), "esp_sa", 2)
     command = ["tshark", "-r", capture.path, *keys.options(path), "-T", "fields", "-e", "_ws.col.Protocol"]
     command += ["-e", "isakmp.exchangetype", "-e", "esp.icv_good", "-e", "_ws.malformed", "-e", "l2tp.avp.message_type"]
+    command += ["-e", "udp.payload"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert not done.returncode, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert not [row for row in rows if row[3]], done.stdout
+    # A message that is sent again it takes for the next one, and cannot decrypt: only the first time counts.
+    first = {row[5]: row for row in reversed(rows)}
+    assert not [row for row in first.values() if row[3]], done.stdout
     messages = [row[4] for row in rows if row[4]]
     assert messages[0] == "1" and {"2", "10"} <= set(messages)  # SCCRQ, SCCRP, ICRQ
     assert {"1", "True"} & {row[2] for row in rows}
