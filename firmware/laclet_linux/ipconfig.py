@@ -1,5 +1,6 @@
 """What an interface has while its link is up, and not longer: addresses, MTU, routes, name servers, hooks."""
 
+import errno
 import socket
 import time
 
@@ -82,6 +83,10 @@ class IpConfig:
         options = self._options
         local, remote = ipv4_text(settings["local"]), ipv4_text(settings["remote"])
         table = options.get("table", 0)
+        rival = self._routes.rival(local) if "table" in options else None  # an LNS has one address on all of its links
+        if rival is not None:
+            mend = "ask for another one with address, or take that link down"
+            raise OSError(errno.EADDRINUSE, f"{local} is what {rival} has already ({mend})")
         peers = [addr[0] for addr in (peer, *settings.get("others", ())) if len(addr) == 2]
         for lns in peers:
             tables = {0} if lns == remote else set()

@@ -22,7 +22,8 @@ _UNICAST = 1
 _LOCAL = 2
 _TO_TABLE = 1  # what a rule does
 _IFA_F_NODAD = 2  # the identifiers were negotiated to differ (RFC 5072 §5)
-_UP = 1
+_UP = 1  # flags of a link
+_POINTOPOINT = 0x10
 
 # linux/rtnetlink.h, if_link.h, if_addr.h, fib_rules.h
 _NEWLINK, _GETLINK = 16, 18
@@ -68,6 +69,19 @@ class RouteTable:
         self._link(index, _UP, ((_IFLA_MTU, _number(mtu)),))
         ends = ((_IFA_LOCAL, _v4(local)), (_IFA_ADDRESS, _v4(remote or local)))
         self._do(local, _NEWADDR, CREATE | EXCLUSIVE, _ADDRESS_MESSAGE.pack(socket.AF_INET, 32, 0, 0, index), ends)
+
+    def rival(self, address):
+        """The name of a link between two ends that has ``address`` as its own; None.
+
+        On a network's interface it is no harm: a link without a number of its own borrows one.
+        """
+        for each in self._do(None, _GETADDR, DUMP, _ADDRESS_MESSAGE.pack(socket.AF_INET, 0, 0, 0, 0)):
+            index = _ADDRESS_MESSAGE.unpack_from(each)[4]
+            if attributes_of(each, _ADDRESS_MESSAGE.size).get(_IFA_LOCAL) == _v4(address):
+                (link,) = self._do(None, _GETLINK, 0, _LINK_MESSAGE.pack(0, 0, index, 0, 0))
+                if _LINK_MESSAGE.unpack_from(link)[3] & _POINTOPOINT:
+                    return socket.if_indextoname(index)
+        return None
 
     def counters(self, index):
         """``(bytes sent into the interface, bytes received from it)``, by the kernel's count."""

@@ -121,7 +121,8 @@ class Service:
             if user is not None:
                 privileges.drop(user, folder)
         except OSError as error:
-            return self._cannot(fault.CONFIG, f"user: {error.strerror}", "start it as root")
+            mend = "start it as root with all of its capabilities; under systemd a drop-in has User= instead"
+            return self._cannot(fault.CONFIG, f"user: {error.strerror}", mend)
         self._clean(self._state.find())
         if refused is not None:
             return self._cannot(*refused)

@@ -6,10 +6,11 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tomllib
 
 import pytest
-from clirun import ROOT, Service
+from clirun import ROOT, Service, environment
 from linuxns import in_namespace
 from test_linux_service import free_port, interfaces, ip, lns_words
 
@@ -216,6 +217,34 @@ def test_from_setup_to_teardown_with_an_lns(tmp_path):
     finally:
         lns.kill()
         wan.kill()
+
+
+def test_a_service_needs_no_more_than_the_package_depends_on(tmp_path):
+    """Of what Python does not bring: click. Everything else is refused here."""
+    program = (
+        "import sys\n"
+        "class Few:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        top = name.partition('.')[0]\n"
+        "        if top not in sys.stdlib_module_names and top != 'click' and not top.startswith('laclet'):\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Few())\n"
+        "import laclet_host.commands.service, laclet_host.screen, laclet_linux.circuits\n"
+        "import laclet_linux.plane.kernel, laclet_linux.plane.mover, laclet_linux.tun, laclet_linux.xfrm\n"
+        "from laclet_host.__main__ import main\n"
+        "main()\n"
+    )
+    path = tmp_path / "home.toml"
+    path.write_text(
+        '[tunnel.t]\nserver = "127.0.0.1:1"\nredial = false\nretry_timeout = 0.1\nmax_retries = 1\n'
+        '[line.p]\ndevice = "none"\n[call.c]\ntunnel = "t"\nline = "p"\n'
+    )
+    command = [sys.executable, "-c", program, "run", path]
+    done = subprocess.run(
+        command, env=environment(tmp_path / "run"), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 8 and "127.0.0.1 port 1" in done.stderr, done.stderr
+    assert "+python3-click" in (PACKAGE / "Makefile").read_text()
 
 
 # What procd gives to an init script: parameters that it does not know it would pass over.

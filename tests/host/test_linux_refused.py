@@ -62,6 +62,7 @@ def test_what_cannot_be_had_is_one_line_with_the_way_out(tmp_path, start):
     ip("link", "set", "lo", "up")
     path = client_file(tmp_path, 1, "", 'ifname = "office"')
     refused(start, path, "/dev/net/tun: No such file or directory (modprobe tun, or mknod", without_device())
+    no_user = ["setpriv", "--bounding-set=-setpcap", "--inh-caps=-all"]
     no_power = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     refused(start, path, "office: Operation not permitted (run it as root, or with CAP_NET_ADMIN)", no_power)
     ip("link", "add", "office", "type", "veth", "peer", "name", "other")
@@ -73,6 +74,9 @@ def test_what_cannot_be_had_is_one_line_with_the_way_out(tmp_path, start):
     path = client_file(tmp_path, 1)
     path.write_text('user = "nobody-of-this-name"\n' + path.read_text())
     refused(start, path, "config: user: there is no user nobody-of-this-name")
+    path = client_file(tmp_path, 1)
+    path.write_text('user = "nobody"\n' + path.read_text())
+    refused(start, path, "config: user: prctl: Operation not permitted (start it as root", no_user)
     path = client_file(tmp_path, 1)
     path.write_text(path.read_text() + '[metrics]\nlisten = "192.0.2.9:9401"\n')
     refused(start, path, "cannot serve metrics at 192.0.2.9 port 9401: Cannot assign requested address")

@@ -74,7 +74,8 @@ def test_reload_under_traffic(tmp_path, start):
     port = free_port()
     lns = start(*lns_words(port))
     lns.wait_for("listening")
-    home = start("run", write(tmp_path, port, one="", two=""), "--log-json")
+    lab = f'[tunnel.lab]\nserver = "127.0.0.1:{port}"\n'
+    home = start("run", write(tmp_path, port, lab, one="", two=""), "--log-json")
     for _ in range(2):
         home.wait_for(": up: address")
     before = status(tmp_path)
@@ -87,11 +88,12 @@ def test_reload_under_traffic(tmp_path, start):
     same = laclet(run, "reload", "home")
     assert (same.returncode, same.stdout) == (0, "home: nothing has changed\n")
 
-    write(tmp_path, port, one="", two="mtu = 1400", three="")
+    lab += "hello_interval = 9\n"
+    write(tmp_path, port, lab, one="", two="mtu = 1400", three="")
     changed = laclet(run, "reload")
     assert (changed.returncode, changed.stdout.splitlines()) == (
         1,  # the LNS in the same folder was started without a file
-        ["home: call.three is new", "home: call.two: made anew"],
+        ["home: call.three is new", "home: call.two: made anew", "home: tunnel.lab: made anew"],
     )
     assert changed.stderr == "laclet: lns: it was started without a file\n"
     for _ in range(2):

@@ -263,6 +263,21 @@ def test_what_the_kernel_refuses_is_undone_and_told():
 
 
 @in_namespace
+def test_an_address_that_another_link_has_is_refused_and_one_of_a_network_is_borrowed():
+    world = World()
+    first, second = world.tun(ifname="one"), world.tun(ifname="two", default_route=True)
+    assert first.up(SETTINGS, LNS, 0) is None
+    assert str(second.up(SETTINGS, LNS, 0)) == (
+        "interface: two: 10.0.0.2 is what one has already (ask for another one with address, or take that link down)"
+    )
+    assert routes() == world.before[0] and ip("-4", "address", "show", "two") == []
+    first.down()
+    assert second.up(SETTINGS, LNS, 0) is None
+    assert first.up({**SETTINGS, "local": bytes((192, 0, 2, 10))}, LNS, 0) is None
+    world.end(first, second)
+
+
+@in_namespace
 def test_names_that_cannot_be_had():
     world = World()
     first = world.tun(ifname="office")
@@ -279,8 +294,9 @@ def test_what_a_killed_service_leaves_is_known_and_taken_back(tmp_path):
     before = rules()
     child = os.fork()
     if not child:
-        for options in ({"default_route": True}, {"default_route": True, "table": 7, "rule_mark": 9}):
-            world.tun(**options).up(SETTINGS, LNS, 0)
+        world.tun(default_route=True).up(SETTINGS, LNS, 0)
+        other = {**SETTINGS, "local": bytes((10, 0, 1, 2))}
+        world.tun(default_route=True, table=7, rule_mark=9).up(other, LNS, 0)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     assert routes() - world.before[0] == {(LNS[0], "wan", "192.0.2.1", child)}
