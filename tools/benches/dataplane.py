@@ -20,18 +20,21 @@ TARGETS = (
 
 _HERE = Path(__file__).resolve().parent
 _TREE = _HERE.parents[1]
-_SECONDS = 3  # of each transfer
+_SECONDS = 1  # of each transfer
+_TRIES = 3  # of iperf3
 _SMALL = 64  # bytes of a small packet's data
 _MTU = 1400
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def measure(runs):
-    """Medians of ``runs`` rounds in turn; ``*_mbit`` at the receiver, ``*_cpu_s_per_gb`` of the programs at both ends.
+    """Medians of ``runs`` rounds of short transfers, of ratios those of each transfer and the one in its turn.
+
+    ``*_mbit`` at the receiver, ``*_cpu_s_per_gb`` of the programs at both ends.
 
     ``kernel`` is our service with the kernel plane, ``xl2tpd`` is xl2tpd with pppd and the kernel's L2TP, in the same
-    guest, called one after the other, with another xl2tpd as the far end; ``l2tpns_*``: with l2tpns as the far end.
-    ``tcp`` is the mean of both ways; ``start_ms`` goes from the start of the programs to an interface that is up.
+    guest, both up at once, with another xl2tpd as the far end; ``l2tpns_*``: with l2tpns as the far end.
+    ``tcp`` is both ways; ``start_ms`` goes from the start of the programs to an interface that is up.
 
     ``c`` is the forwarder with one packet per wake-up, ``burst`` the same with up to 64, ``user`` the userspace plane;
     each end has a processor of its own, where there are two. Ratios are ours over that of ``c``, for CPU the other way
@@ -46,16 +49,23 @@ def measure(runs):
         raise Missing(lacking)
     with Lab() as lab:
         figures = kernelplane.compare(lab, runs)
+    return figures | _userspace(runs)
+
+
+def _userspace(runs):
+    """The userspace plane beside the forwarder."""
+    from peers.lab import Lab
+
     seen = {}
     with tempfile.TemporaryDirectory() as folder, Lab() as lab:
         programs = {name: [_compiled(folder, burst)] for name, burst in (("c", 1), ("burst", 64))}
         programs["user"] = [sys.executable, str(_TREE / "tests/peers/programs/plane_end.py")]
         ends = _veth(lab)
-        for _ in range(runs):
-            for name, program in programs.items():
-                for key, value in _one(ends, program).items():
-                    seen.setdefault(f"{name}_{key}", []).append(value)
-    figures |= {key: median(values) for key, values in seen.items()}
+        pairs = {name: _pair(ends, n, program) for n, (name, program) in enumerate(programs.items())}
+        for run in range(runs):
+            for key, values in _in_turn(ends, pairs, -1 if run % 2 else 1).items():
+                seen.setdefault(key, []).extend(values)
+    figures = {key: median(values) for key, values in seen.items()}
     for other, suffix in (("c", ""), ("burst", "_burst")):
         for key, a, b in (
             ("user_tcp_ratio", "user_tcp_mbit", f"{other}_tcp_mbit"),
@@ -89,37 +99,53 @@ def _veth(lab):
     return ends
 
 
-def _one(ends, program):
-    """One transfer of each kind through ``program`` on both ends."""
-    (a, left, on_a), (b, right, on_b) = ends
+def _pair(ends, n, program):
+    """The two ends of the ``n``-th tunnel between ``ends``: running, with addresses 10.1.n.1 and 10.1.n.2."""
     running = []
-    for (place, mine, there), other, ids, host in ((ends[0], right, "1 2 3 4", 1), (ends[1], left, "3 4 1 2", 2)):
-        words = ["t0", mine, other, "1701", *ids.split()]
-        process = place.spawn(*there, *program, *words, log=f"end-{host}.log")
+    for (place, mine, there), other, ids, host in zip(
+        ends, (ends[1][1], ends[0][1]), ("1 2 3 4", "3 4 1 2"), (1, 2), strict=True
+    ):
+        words = [f"t{n}", mine, other, 1701 + n, *ids.split()]
+        process = place.spawn(*there, *program, *words, log=f"end-{n}-{host}.log")
         process.said("ready")
         running.append(process)
-        place.run("ip", "addr", "add", f"10.1.0.{host}", "peer", f"10.1.0.{3 - host}", "dev", "t0")
-        place.run("ip", "link", "set", "t0", "mtu", _MTU, "up")
-    server = b.spawn(*on_b, "iperf3", "-s", "--forceflush", log="iperf3.log")
-    server.said("Server listening")
-    figures = {}
-    # Cubic everywhere, which measures the path; what guesses at a rate would measure the noise of the machine.
-    for key, words in (("tcp", ["-C", "cubic"]), ("small", ["-u", "-b", "0", "-l", _SMALL])):
-        before = [_cpu(process) for process in running]
-        words = [*on_a, "iperf3", "-c", "10.1.0.2", "-t", _SECONDS, "-J", *words]
-        end = json.loads(a.run(*words, timeout=_SECONDS + 30).out)["end"]
-        spent = sum(_cpu(process) - was for process, was in zip(running, before, strict=True))
-        if key == "tcp":
-            moved = end["sum_received"]["bytes"]
-            figures["tcp_mbit"] = end["sum_received"]["bits_per_second"] / 1e6
-        else:
-            arrived = end["sum"]["packets"] - end["sum"]["lost_packets"]
-            moved = arrived * _SMALL
-            figures["small_pps"] = arrived / end["sum"]["seconds"]
-        figures[key + "_cpu_s_per_gb"] = spent / (moved / 1e9)
-    for process in (server, *running):
-        process.stop()
-    return figures
+        place.run("ip", "addr", "add", f"10.1.{n}.{host}", "peer", f"10.1.{n}.{3 - host}", "dev", f"t{n}")
+        place.run("ip", "link", "set", f"t{n}", "mtu", _MTU, "up")
+    return running
+
+
+def _in_turn(ends, pairs, direction):
+    """``{key: values}`` of transfers through each of ``pairs``, one after the other and back again."""
+    (a, _, on_a), (b, _, on_b) = ends
+    order = list(enumerate(pairs))[::direction]
+    seen = {}
+    with b.spawn(*on_b, "iperf3", "-s", "--forceflush", log="iperf3.log") as server:
+        server.said("Server listening")
+        # Cubic everywhere, which measures the path; what guesses at a rate would measure the noise of the machine.
+        for kind, words in (("tcp", ["-C", "cubic"]), ("small", ["-u", "-b", "0", "-l", _SMALL])):
+            for n, name in order + order[::-1]:
+                before = sum(map(_cpu, pairs[name]))
+                command = [*on_a, "iperf3", "-c", f"10.1.{n}.2", "-t", _SECONDS, "-J", *words]
+                end = _end(a, command)
+                spent = sum(map(_cpu, pairs[name])) - before
+                if kind == "tcp":
+                    moved = end["sum_received"]["bytes"]
+                    seen.setdefault(name + "_tcp_mbit", []).append(end["sum_received"]["bits_per_second"] / 1e6)
+                else:
+                    arrived = end["sum"]["packets"] - end["sum"]["lost_packets"]
+                    moved = arrived * _SMALL
+                    seen.setdefault(name + "_small_pps", []).append(arrived / end["sum"]["seconds"])
+                seen.setdefault(f"{name}_{kind}_cpu_s_per_gb", []).append(spent / (moved / 1e9))
+    return seen
+
+
+def _end(place, command):
+    """What iperf3 says at the end. Its server may be told of the end of one test after the beginning of the next."""
+    for _ in range(_TRIES):
+        end = json.loads(place.run(*command, timeout=_SECONDS + 30, check=False).out)["end"]
+        if end:
+            return end
+    raise Missing(f"iperf3 measures nothing: {' '.join(map(str, command))}")
 
 
 def _cpu(process):

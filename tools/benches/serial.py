@@ -16,9 +16,11 @@ from benches.common import AT_LEAST, Missing, median
 
 RUNS = 3
 LINES = (1, 8, 32)
+_BUSY = 300_000  # octets a second of a line at 3 Mbaud
 TARGETS = (
-    ("line_rate_1", AT_LEAST, 300_000),  # 3 Mbaud
+    ("line_rate_1", AT_LEAST, _BUSY),
     ("line_rate_32", AT_LEAST, 32 * 2 * 11_520),  # 115,200 baud on each, both ways
+    ("busy_lines", AT_LEAST, 24),
     ("cpu_ratio", AT_LEAST, 1),
 )
 
@@ -33,6 +35,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def measure(runs):
     """Medians. ``line_rate_N``: bytes of PPP frames a second through the relay with N ptys, both ways together, as many
     as it takes; ``cpu_share_N``: of one processor; ``ns_per_byte_N``: of the relay's processor time.
+    ``busy_lines``: how many lines of 3 Mbaud, full both ways, one processor carries, by ``ns_per_byte_32``.
 
     ``pppd_*``: in a guest, TCP between two pppd, both ends of a pty; ``relay_*`` and ``bridge_*`` with our LAC between
     one of them and an LNS in another guest, in Python and bridged in the kernel: Mbit/s, and seconds of the guest's
@@ -47,6 +50,7 @@ def measure(runs):
             seen.setdefault(f"cpu_share_{lines}", []).append(cpu / seconds)
             seen.setdefault(f"ns_per_byte_{lines}", []).append(cpu / moved * 1e9)
     figures = {key: median(values) for key, values in seen.items()}
+    figures["busy_lines"] = 1e9 / figures["ns_per_byte_32"] / (2 * _BUSY)
     return figures | serialpppd.compare(runs)
 
 

@@ -3,7 +3,7 @@
     plane_end.py TUN LOCAL PEER PORT TUNNEL SESSION PEER-TUNNEL PEER-SESSION [OPTION…]
 
 Options: plain (no numpy), bare (no offloads at the interface), apart (none at the socket), forward (nothing is for this
-host), mtu=N.
+host), mtu=N. The host's addresses are those of interface ``tN``: 10.1.N.1 and .2, fd00::1 and ::2.
 """
 
 import json
@@ -34,7 +34,7 @@ def main(name, local, peer, port, *rest):
     sock.connect((peer, int(port)))
     plane = UserPlane(sock, Plain() if "plain" in options else None)
     print("ready", flush=True)
-    addresses = [] if "forward" in options else [bytes((10, 1, 0, host)) for host in (1, 2)]
+    addresses = [] if "forward" in options else [bytes((10, 1, int(name[1:]), host)) for host in (1, 2)]
     addresses += [socket.inet_pton(socket.AF_INET6, f"fd00::{host}") for host in (1, 2)] if addresses else []
     circuit = Circuit(tun, *ids, length_bit=True, mss=mtu - 40, local=addresses)
     plane.add(circuit)
