@@ -88,7 +88,8 @@ def test_iperf3_both_ways_at_once(two, joined, way):
         for direction in ("sum_received", "sum_received_bidir_reverse"):
             assert out["end"][direction]["bytes"] > 1_000_000, out["end"]
         for size in (64, 3000):  # the larger in fragments
-            words = ["iperf3", "-c", address, "-t", "1", "-u", "-b", "5M", "-l", size, "-J"]
+            # A rate at which the receiver's buffer bears a busy machine.
+            words = ["iperf3", "-c", address, "-t", "1", "-u", "-b", "1M", "-l", size, "-J"]
             total = json.loads(a.run(*words, timeout=30).out)["end"]["sum"]
             assert total["lost_percent"] < 5, total
     server.stop()
