@@ -166,7 +166,7 @@ def test_of_a_service(tmp_path):
 
 def name_server(address, *words):
     """A dnsmasq that answers at ``address``."""
-    quiet = ("--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--conf-file=/dev/null")
+    quiet = ("--keep-in-foreground", "--no-hosts", "--user=root", "--conf-file=/dev/null")
     here = (f"--listen-address={address}", "--bind-interfaces")
     return subprocess.Popen(["dnsmasq", *quiet, *here, *words], stderr=subprocess.DEVNULL)
 
@@ -198,26 +198,26 @@ def test_dnsmasq_asks_the_name_servers_of_the_links_that_are_up(tmp_path):
         (tmp_path / which / "dnsmasq").write_text(hook)
         (tmp_path / which / "dnsmasq").chmod(0o755)
     folder.mkdir()
-    (folder / "laclet.servers").touch()
+    (folder / "laclet.resolv").touch()
     path = client_file(tmp_path, port, "", 'ifname = "office"\nuse_peer_dns = true')
     path.write_text(path.read_text() + f'[hooks]\ndirectory = "{tmp_path}"\n')
 
     def until_known(known):
         end = time.monotonic() + PATIENCE
         while (asks("127.0.0.1", "nas.office.example") == [bytes((10, 1, 2, 3))]) != known:
-            assert time.monotonic() < end, (folder / "laclet.servers").read_text()
+            assert time.monotonic() < end, (folder / "laclet.resolv").read_text()
 
     running = [
         Service(tmp_path / "run", *lns_words(port, "--dns", "127.0.0.2")),
-        name_server("127.0.0.2", "--pid-file=", "--address=/nas.office.example/10.1.2.3"),
-        name_server("127.0.0.1", f"--pid-file={folder}/dnsmasq.pid", f"--servers-file={folder}/laclet.servers"),
+        name_server("127.0.0.2", "--pid-file=", "--no-resolv", "--address=/nas.office.example/10.1.2.3"),
+        name_server("127.0.0.1", "--pid-file=", f"--resolv-file={folder}/laclet.resolv"),
     ]
     try:
         home = Service(tmp_path / "run", "run", path, "--log-json")
         running.append(home)
         until_known(True)
-        assert (folder / "laclet.servers").read_text() == "server=127.0.0.2\n"
-        assert home.end(signal.SIGTERM) == 5 and (folder / "laclet.servers").read_text() == ""
+        assert (folder / "laclet.resolv").read_text() == "nameserver 127.0.0.2\n"
+        assert home.end(signal.SIGTERM) == 5 and (folder / "laclet.resolv").read_text() == ""
         until_known(False)
         assert not any("not used" in line for line in home.said)
     finally:
