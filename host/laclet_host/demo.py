@@ -238,7 +238,7 @@ def _ping(show, caller):
 
 def _hang_up(show, caller, logs):
     caller.hang_up()
-    if not caller.run(STEP_TIME, lambda: caller.modem.state == "command" and caller.link.phase() == "Dead"):
+    if not caller.run(STEP_TIME, caller.idle):
         raise Failed("the PPP host could not hang up")
     for log in logs:
         log.take(0.5)

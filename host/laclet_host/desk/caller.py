@@ -58,6 +58,10 @@ class Caller:
         """End the call from this side: PPP first, then the line."""
         self.link.close(now_ms())
 
+    def idle(self):
+        """No call, and none about to end: ``call`` may be called."""
+        return not self.modem.in_call and self.link.phase() == "Dead"
+
     def run(self, seconds, until):
         """Serve the line until ``until()`` is true; returns whether it became true in time."""
         end = time.monotonic() + seconds
@@ -73,9 +77,9 @@ class Caller:
             self._write()
         return True
 
-    def ping(self, address):
-        """Send one ICMP echo to ``address`` (4 bytes)."""
-        self.host.ping(address, now_ms())
+    def ping(self, address, size=56):
+        """Send one ICMP echo with ``size`` bytes of data to ``address`` (4 bytes)."""
+        self.host.ping(address, now_ms(), size)
         self._write()
 
     def _wait(self):
@@ -101,7 +105,7 @@ class Caller:
 
     def _timers(self):
         self.modem.on_timer(time.monotonic_ns() // 1_000_000)
-        if self.modem.state == "command" and self.link.phase() != "Dead":
+        if not self.modem.in_call and self.link.phase() != "Dead":
             self.settings = None
             self.link.lower_down(now_ms())
         for machine in (self.link, self.host):

@@ -10,14 +10,15 @@ RING_INTERVAL = 2000  # ms between RINGs
 class AtModem:
     """``connect`` is the text of CONNECT; ``busy`` makes every dialled number busy. Times in ms on any steady clock.
 
-    ``state`` is ``command`` or ``data``. ``events`` collects ``("answered",)``, ``("dialled", number)`` and
-    ``("hung up",)``.
+    ``state`` is ``command`` or ``data``; ``in_call`` lasts until somebody hangs up, +++ or not. ``events`` collects
+    ``("answered",)``, ``("dialled", number)`` and ``("hung up",)``.
     """
 
     def __init__(self, connect="CONNECT 33600", busy=False):
         self.connect = connect
         self.busy = busy
         self.state = "command"
+        self.in_call = False
         self.out = bytearray()
         self.events = []
         self.commands = []  # every command line seen
@@ -30,13 +31,15 @@ class AtModem:
         self._escape_at = None
 
     def ring(self, caller, now):
-        """A call comes in from the number ``caller``."""
+        """A call comes in from the number ``caller``; not while there is another."""
+        if self.in_call:
+            return
         self._caller = caller
         self._ring_at = now
 
     def hang_up(self, now):
         """The far side ends the call."""
-        if self.state == "data" or self._ring_at is not None:
+        if self.in_call or self._ring_at is not None:
             self._say("NO CARRIER")
             self._drop()
 
@@ -100,7 +103,7 @@ class AtModem:
             self._say("NO CARRIER")
         elif command.startswith(("H", "Z")):
             self._say("OK")
-            if self._plus == 3:
+            if self.in_call:
                 self._drop()
         else:
             if command.startswith("E"):
@@ -112,9 +115,11 @@ class AtModem:
         self._ring_at = None
         self._plus = 0
         self.state = "data"
+        self.in_call = True
 
     def _drop(self):
         self.state = "command"
+        self.in_call = False
         self._ring_at = None
         self._plus = 0
         self._line.clear()

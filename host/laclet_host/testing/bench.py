@@ -15,7 +15,7 @@ from typing import Any
 from laclet.node.console import flat
 
 from ..device.flash import wait_for_device
-from ..device.link import Link
+from ..device.link import Link, Refused
 from ..device.ports import DeviceError
 from ..ui import Trouble
 
@@ -25,6 +25,10 @@ IDLE = {"tunnel": {"idle": {"server": "192.0.2.1"}}, "call": {"idle": {"tunnel":
 _AUTH = "eap,mschap-v2,mschap,chap,pap"
 _LOOK = 0.2  # s between looks at a status
 _START = 15.0  # s for the LNS
+_UP = 30.0  # s for a call
+# s that a device has to be on before its power is cut: six shorter cycles in a row are its way to a factory reset.
+_SETTLED = 6.0
+_OURS = ("tunnel", "call", "lns", "dialout")  # sections for tests; the rest is the device's own: uplinks, terminals
 _QUIET = 8.0  # s without a word: it has restarted, and more
 _POWER = 60.0  # s for the command that cuts power
 
@@ -44,16 +48,44 @@ class Device:
         self.port = port
         self.power = power
         self.link = Link(port)
+        self._on_since = time.monotonic()
 
     def run(self, tree: dict[str, Any]) -> None:
-        """Run this configuration alone."""
+        """Run these tunnels and calls alone. Uplinks, and what else is the device's own, stay as they are."""
         self.link.get("discard")
-        for section in self.link.get("show config"):
-            self.link.get(f"delete {section}")
+        has = self.link.get("show config")
+        for section in _OURS:
+            if section in has:
+                self.link.get(f"delete {section}")
+        for name in tree.get("line", {}):
+            if name in has.get("line", {}):
+                self.link.get(f"delete line.{name}")
         for path, value in flat(tree):
             self.link.get("set " + ".".join(path), value)
         if self.link.get("compare"):
             self.link.get("commit")
+
+    def line(self) -> dict[str, Any]:
+        """The section of a line of its own that is neither an uplink nor a console; else UART 1 at 115200 bit/s."""
+        config = self.link.get("show config")
+        taken = [each.get("line") for each in config.get("uplink", {}).values()]
+        taken.append(config.get("board", {}).get("console_line"))
+        for name, line in sorted(config.get("line", {}).items()):
+            if name not in taken and line.get("device") != "lwip":
+                return line
+        return {"device": "1", "baud": 115200}
+
+    def up(self, seconds: float = _UP) -> dict[str, Any]:
+        """The status as soon as every call is up."""
+        return self.wait(lambda status: all(each["state"] == "up" for each in status["calls"].values()), seconds)
+
+    def updates(self) -> bool:
+        """True when it has two slots of code, and takes an update without a signature."""
+        try:
+            about = self.link.get("update status")
+        except Refused:
+            return False
+        return bool(about["other"]) and not about["key"]
 
     def status(self) -> dict[str, Any]:
         """As ``show status`` gives it."""
@@ -87,6 +119,7 @@ class Device:
 
     def cut_power(self) -> None:
         """Without a warning."""
+        time.sleep(max(0.0, self._on_since + _SETTLED - time.monotonic()))
         if callable(self.power):
             self.power()
         else:
@@ -97,6 +130,7 @@ class Device:
         self.link.close()
         wait_for_device(self.port)
         self.link = Link(self.port)
+        self._on_since = time.monotonic()
 
     def close(self) -> None:
         """Give the port back."""
@@ -112,7 +146,12 @@ def faults(status: dict[str, Any]) -> list[str]:
 
 
 class Lns:
-    """A test LNS as a process, and a capture of all it says; ``words`` go to ``laclet lns``."""
+    """A test LNS as a process, and a capture of all it says; ``words`` go to ``laclet lns``.
+
+    ``server`` is its address and port, ``user`` and ``password`` what it takes.
+    """
+
+    user, password = USER, PASSWORD
 
     def __init__(self, address: str, *words: str):
         self._folder = tempfile.TemporaryDirectory(prefix="laclet-test-")
@@ -128,14 +167,29 @@ class Lns:
         start = ["lns", "--listen", self.server, "--user-file", str(users), "--auth", _AUTH, *words]
         self._lns = self._start(*start)
         self._capture = None
+        self._wait_for("listening at")
+        self._capture = self._start("capture", "lns", "-o", str(self.capture))
+        self._wait_for("capturing lns")
+
+    def _wait_for(self, words: str) -> None:
+        """The LNS, or its capture, says this as soon as it works."""
         deadline = time.monotonic() + _START
-        while not (folder / "lns/control.sock").exists():
+        while words not in self._said():
             if self._lns.poll() is not None or time.monotonic() > deadline:
                 said = self._said()
                 self.close()
                 raise Trouble(f"the test LNS does not start: {said}")
             time.sleep(0.05)
-        self._capture = self._start("capture", "lns", "-o", str(self.capture))
+
+    def client(self, auth: str | None = None, *others: str) -> dict[str, Any]:
+        """The configuration of a LAC client that calls here, as ``Device.run`` takes it; all waits are short.
+
+        ``auth``: the only authentication it offers; ``others``: servers that it is to try before this one.
+        """
+        tunnel = {"server": [*others, self.server], "holdoff": 0.5, "redial_timeout": 2, "hello_interval": 2}
+        tunnel |= {"retry_timeout": 0.3, "max_retries": 3}
+        call = {"tunnel": "test", "username": self.user, "password": self.password}
+        return {"tunnel": {"test": tunnel}, "call": {"test": call | ({"auth": [auth]} if auth else {})}}
 
     def fault(self, *words: str) -> list[str]:
         """Let something go wrong: see ``laclet fault``."""
@@ -209,7 +263,12 @@ def virtual_device(heap: str = "320K"):
         flash = Path(folder) / "flash.img"
         flash.write_bytes(as_delivered())
         with VirtualBoard(flash=flash, rom=rom_image(Path(folder)), heap=heap) as board:
-            device = Device(board.port, board.reset)
+
+            def cut():
+                board.kill()
+                board.start()
+
+            device = Device(board.port, cut)
             try:
                 yield board, device
             finally:

@@ -13,8 +13,9 @@ import pytest
 NEEDS = {
     "line": "--laclet-line: where the far end of the device's serial line is plugged in",
     "power": "--laclet-power: a command that cuts and restores the device's power",
-    "update": "a device with two slots of code",
+    "update": "a device with two slots of code, and no board.update_key",
 }
+VERSION = pytest.StashKey[dict]()  # of the config: what the device says of itself
 
 
 def pytest_addoption(parser):
@@ -25,12 +26,13 @@ def pytest_addoption(parser):
     group.addoption("--laclet-lns-address", metavar="IP", help="Our address, as the device can reach it.")
     group.addoption("--laclet-power", metavar="COMMAND", help="Cuts the device's power and restores it.")
     group.addoption("--laclet-report", metavar="FILE", help="A page about the run, for people (HTML).")
-    group.addoption("--laclet-json", metavar="FILE", help="The run for programs; - for stdout.")
+    group.addoption("--laclet-json", metavar="FILE", help="The run for programs.")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "laclet_needs(*things): line, power, update: what the device must have")
-    if config.getoption("laclet_report") or config.getoption("laclet_json"):
+    wanted = config.getoption("laclet_report") or config.getoption("laclet_json")
+    if wanted and not hasattr(config, "workerinput"):  # with pytest-xdist the first process reports
         from .report import Reporter
 
         config.pluginmanager.register(Reporter(config), "laclet-reporter")
@@ -44,11 +46,13 @@ def _laclet_desk(request):
     options = request.config.option
     if options.laclet_virtual:
         with bench.virtual_device() as (board, device):
+            request.config.stash[VERSION] = device.link.get("show version")
             yield device, board.uarts[1]
         return
     if not options.laclet_port:
         pytest.skip("no device: give --laclet-port PORT or --laclet-virtual")
     device = bench.Device(options.laclet_port, options.laclet_power)
+    request.config.stash[VERSION] = device.link.get("show version")
     yield device, options.laclet_line
     device.restart()  # what was committed was never saved: its own configuration is back
     device.close()
@@ -58,12 +62,12 @@ def _laclet_desk(request):
 def laclet_device(request, _laclet_desk):
     """A ``Device`` that has what the test needs; its log goes into the report."""
     device, line = _laclet_desk
-    has = {"line": line, "power": device.power, "update": True}
+    has = {"line": lambda: line, "power": lambda: device.power, "update": device.updates}
     for marker in request.node.iter_markers("laclet_needs"):
         for thing in marker.args:
             if thing not in NEEDS:
                 pytest.fail(f"laclet_needs: no such thing: {thing}; there are {', '.join(NEEDS)}")
-            if not has[thing]:
+            if not has[thing]():
                 pytest.skip(f"needs {NEEDS[thing]}")
     yield device
     request.node.user_properties.append(("log", "\n".join(device.log())))

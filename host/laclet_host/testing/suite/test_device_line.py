@@ -4,23 +4,23 @@ import time
 
 import pytest
 
-from laclet_host.testing.bench import USER
-
 pytestmark = pytest.mark.laclet_needs("line")
 
 UP = 30.0  # s
 SECONDS = 5.0  # of throughput
-CONFIG = {
-    "line": {"test": {"device": "1", "baud": 115200, "modem": "answer"}},
-    "call": {"test": {"tunnel": "test", "line": "test"}},
-}
+PING = 500  # bytes of data in each of throughput's
+BATCH = 4  # of them under way at a time
 
 
 @pytest.fixture
 def called(laclet_device, laclet_lns, laclet_modem):
     """The modem, with IP up through the device."""
     laclet_device.run(
-        {"tunnel": {"test": {"server": laclet_lns.server, "holdoff": 0.5, "redial_timeout": 2}}, **CONFIG}
+        {
+            "tunnel": laclet_lns.client()["tunnel"],
+            "line": {"test": {**laclet_device.line(), "modem": "answer"}},
+            "call": {"test": {"tunnel": "test", "line": "test"}},
+        }
     )
     assert laclet_modem.run(UP, lambda: _lines_up(laclet_device)), "the tunnel does not come up"
     _call(laclet_modem)
@@ -39,21 +39,21 @@ def _call(modem):
 def test_a_caller_gets_an_address_from_the_lns(called, laclet_lns):
     """And a ping gets an answer."""
     caller = laclet_lns.wait_for_caller(UP)
-    assert caller["name"] == USER
+    assert caller["name"] == laclet_lns.user
     called.ping(called.settings["remote"])
     assert called.run(UP, lambda: called.pongs)
 
 
 def test_throughput(called, request):
-    """Pings, one after the other, both ways; the curve is in the report."""
+    """Bytes a second both ways, by pings that come back; the curve is in the report."""
     points = []
     began = time.monotonic()
     while time.monotonic() < began + SECONDS:
         have, at = len(called.pongs), time.monotonic()
-        for _ in range(8):
-            called.ping(called.settings["remote"])
-        assert called.run(UP, lambda have=have: len(called.pongs) >= have + 8)
-        points.append((round(at - began, 2), 8 * 2 * 84 / (time.monotonic() - at)))
+        for _ in range(BATCH):
+            called.ping(called.settings["remote"], PING)
+        assert called.run(UP, lambda have=have: len(called.pongs) >= have + BATCH)
+        points.append((round(at - began, 2), round(BATCH * 2 * (PING + 28) / (time.monotonic() - at))))
     request.node.user_properties.append(("throughput", points))
     assert len(points) > 1
 
@@ -61,8 +61,8 @@ def test_throughput(called, request):
 def test_a_call_that_is_hung_up_can_be_made_again(called, laclet_lns):
     """From both ends in turn."""
     called.hang_up()
-    assert called.run(UP, lambda: called.modem.state == "command" and called.link.phase() == "Dead")
+    assert called.run(UP, called.idle)
     _call(called)
     laclet_lns.fault("hang-up")
-    assert called.run(UP, lambda: called.modem.state == "command" and called.link.phase() == "Dead")
+    assert called.run(UP, called.idle)
     _call(called)
