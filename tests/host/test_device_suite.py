@@ -60,6 +60,7 @@ def test_the_ladder_and_the_log_of_each_call_are_in_the_reports(run):
     tests = json.loads(done.stdout)["tests"]
     pap = tests["test_device_calls.py::test_it_comes_up_with_each_authentication[pap]"]["about"]
     assert "SCCRQ" in pap["ladder"] and "PAP" in pap["ladder"] and "[call.test]: up: address" in pap["log"]
+    assert "shutting down" not in pap["log"], "it is taken before the LNS ends"
     eap = tests["test_device_calls.py::test_it_comes_up_with_each_authentication[eap]"]["about"]
     assert "EAP" in eap["ladder"]
     page = (folder / "page.html").read_text("utf-8")

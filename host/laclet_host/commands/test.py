@@ -61,7 +61,7 @@ def test(port, virtual, line, lns_address, power, only, html, junit, as_json) ->
         if as_json:
             words += ["--laclet-json", str(kept)]
         with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
-            code = pytest.main([*words, "--no-header", "-v", "-rs"])
+            code = pytest.main([*words, "--no-header", "--tb=short", "-v", "-rs"])
         if kept.exists():
             click.echo(kept.read_text("utf-8"), nl=False)
     if code == _NOTHING:

@@ -70,7 +70,13 @@ def laclet_device(request, _laclet_desk):
             if not has[thing]():
                 pytest.skip(f"needs {NEEDS[thing]}")
     yield device
-    request.node.user_properties.append(("log", "\n".join(device.log())))
+    _keep_log(request.node, device)
+
+
+def _keep_log(node, device):
+    """For the report; once, before anything is taken down that the device would complain of."""
+    if "log" not in dict(node.user_properties):
+        node.user_properties.append(("log", "\n".join(device.log())))
 
 
 @pytest.fixture
@@ -82,6 +88,7 @@ def laclet_lns(request, laclet_device):
     lns = Lns(request.config.option.laclet_lns_address or "127.0.0.1")
     try:
         yield lns
+        _keep_log(request.node, laclet_device)
     finally:
         lns.close()
         request.node.user_properties.append(("ladder", ladder_of(lns.capture)))

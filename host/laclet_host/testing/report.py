@@ -9,7 +9,8 @@ from typing import Any
 from .plugin import VERSION
 
 _OUTCOMES = ("passed", "failed", "skipped")
-_WIDTH, _HEIGHT, _LEFT, _BELOW = 640, 150, 60, 22  # of a plot, in pixels; room for the scales
+_WIDTH, _HEIGHT, _LEFT, _BELOW = 640, 150, 80, 22  # of a plot, in pixels; room for the scales
+_BINS = 60  # points of a plot at most; each is the mean of its share
 _STYLE = """
 :root { color-scheme: light dark; --passed: #2e7d32; --failed: #c62828; --skipped: #8d6e00; --line: #1565c0;
   --soft: #f4f4f1; --rule: #ddd; --dim: #666 }
@@ -168,6 +169,9 @@ def plot(points: list) -> str:
     """``[(seconds, bytes a second)]`` as a drawing in SVG."""
     if len(points) < 2:
         return ""
+    size = -(-len(points) // _BINS)
+    shares = [points[at : at + size] for at in range(0, len(points), size)]
+    points = [(share[0][0], sum(rate for _, rate in share) / len(share)) for share in shares]
     end, top = points[-1][0] or 1, max(rate for _, rate in points) or 1
     mean = sum(rate for _, rate in points) / len(points)
 
