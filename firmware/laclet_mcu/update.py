@@ -69,6 +69,7 @@ class Update:
             "arch": _ARCHITECTURES.split()[(mpy >> 10) & 15],
             "chunk": CHUNK,
             "free": disk[0] * disk[3],
+            "size": disk[0] * disk[2],
             "key": self._key is not None,
         }
 
@@ -177,7 +178,7 @@ class Update:
                 raise Refused(path + " is not in the manifest; leave it out")
         try:
             full = self._root + slot + "/" + path
-            _make_folders(full)
+            _make_way(full)
             self._file = open(full, "wb")  # noqa: SIM115
         except OSError as error:
             raise Refused("cannot write %s: %s; is there room?" % (path, error)) from None
@@ -215,7 +216,7 @@ class Update:
         if _digest(source) != digest:
             return False
         try:
-            _make_folders(full)
+            _make_way(full)
             _copy(source, full)
         except OSError as error:
             raise Refused("cannot write %s: %s; is there room?" % (path, error)) from None
@@ -316,7 +317,7 @@ def _other(state):
 def _plain(path):
     """True for a path that stays inside its slot, as bytes."""
     stem, dot, suffix = path.rpartition(b".")
-    if len(path) > _PATH_MAX or suffix not in (b"mpy", b"py"):
+    if len(path) > _PATH_MAX or suffix not in (b"mpy", b"py", b"img"):
         return False
     return all(part and all(octet in _NAME for octet in part) for part in stem.split(b"/"))
 
@@ -353,8 +354,12 @@ def _copy(source, target):
             chunk = old.read(CHUNK)
 
 
-def _make_folders(path):
-    """Those that a file stands in."""
+def _make_way(path):
+    """For a new file: its folders, and the room that an old one takes."""
+    try:
+        os.remove(path)
+    except OSError:  # there was none
+        pass
     at = path.find("/", 1)
     while at > 0:
         try:

@@ -9,6 +9,8 @@ import sys
 import time
 
 _TRIES = 3  # boots that a slot on trial has
+_CODE = "/code"  # where an image is mounted
+_BLOCK = 256  # bytes; of its LittleFS
 _REST = 2  # s before a restart: time for Ctrl-C
 
 running = ""  # the slot that was chosen; "": the factory's code, which is frozen, in ROMFS or in /lib
@@ -75,7 +77,39 @@ def choose(root="/"):
     if running and not fits(running, root):
         running = ""
     if running:
-        sys.path.insert(0, root + running)
+        sys.path.insert(0, place(root + running))
+
+
+def place(slot):
+    """Where the code of a slot is: in it, or in its image, which is mounted."""
+    try:
+        image = Image(slot + "/code.img")
+    except OSError:
+        return slot
+    try:
+        import vfs
+    except ImportError:  # MicroPython 1.22
+        import os as vfs
+    try:
+        vfs.mount(vfs.VfsLfs2(image, readsize=64, progsize=64), _CODE, readonly=True)
+    except OSError as error:  # a trial counts it as a boot that failed
+        print("laclet:", slot, "cannot be mounted:", error)
+    return _CODE
+
+
+class Image:
+    """A file as a block device that is only read: small files need no block of flash each."""
+
+    def __init__(self, path):
+        self._file = open(path, "rb")  # noqa: SIM115
+        self._blocks = self._file.seek(0, 2) // _BLOCK
+
+    def readblocks(self, block, buf, offset=0):
+        self._file.seek(block * _BLOCK + offset)
+        self._file.readinto(buf)
+
+    def ioctl(self, op, _):
+        return {4: self._blocks, 5: _BLOCK}.get(op, 0)
 
 
 def failed(error):

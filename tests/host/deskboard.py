@@ -42,8 +42,9 @@ def flash_image(files):
 
 def flash_files(path):
     """``{path: bytes}`` of the LittleFS in a file."""
-    image = littlefs.LittleFS(**LAYOUT, mount=False)
-    image.context.buffer[:] = path.read_bytes()
+    content = path.read_bytes()
+    image = littlefs.LittleFS(**{**LAYOUT, "block_count": len(content) // 4096}, mount=False)
+    image.context.buffer[:] = content
     image.mount()
     found = {}
     for folder, _, names in image.walk("/"):

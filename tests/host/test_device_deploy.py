@@ -325,3 +325,48 @@ def test_an_old_micropython_is_refused():
         architecture(about, "x")
     with pytest.raises(repl.Trouble, match="has a processor that laclet is not compiled for"):
         architecture({**about, "micropython": "1.26.0"}, "x")
+
+
+@pytest.fixture
+def small(desk):
+    """A device with the file system of a Pico W: its two slots are images."""
+    board = files.board_named("UNIX")
+    size = files.board_named("RPI_PICO_W")["memory"]["file_system"]
+    (desk / "flash.img").write_bytes(
+        files.littlefs(files.device(board, files.read_config(desk / "cpe.toml"), size=size), size)
+    )
+    with VirtualBoard(flash=desk / "flash.img", heap=HEAP) as board:
+        yield board
+
+
+def test_where_little_flash_is_both_slots_have_room(small, desk):
+    """An image that cannot be mounted goes back by itself; one that works stays."""
+    with repl.Repl(small.port) as prompt:
+        prompt.write("/main.py", prompt.read("/main.py").replace(b"start()", b"start(good=2000)"))
+        prompt.write("/b/manifest", prompt.read("/a/manifest"))
+        prompt.write("/b/code.img", b"spoiled" * 50_000)
+        prompt.write("/slots.json", b'{"good": "a", "trial": "b", "left": 1, "tunnel": false}')
+    with Link(small.port) as link:
+        about = link.get("update status")
+        assert (about["running"], about["good"], about["failed"]) == ("a", "a", "b")
+    said = laclet("update", "--port", small.port).stdout
+    assert "in slot b is good" in said
+    with Link(small.port) as link:
+        about = link.get("update status")
+        assert (about["running"], about["good"]) == ("b", "b") and about["free"] >= 48 * 1024
+        assert link.get("show config")["hostname"] == "cpe-17"
+    found = flash_files(desk / "flash.img")
+    assert found["/a/code.img"] == found["/b/code.img"] and found["/a/manifest"] == found["/b/manifest"]
+    assert not any(path.startswith(("/a/laclet", "/b/laclet")) for path in found)
+
+
+def test_an_image_is_deployed_and_its_configuration_saved(small, desk):
+    done = json.loads(laclet("deploy", "--port", small.port, "--json").stdout)
+    assert done["written"] == []
+    with repl.Repl(small.port) as prompt:
+        prompt.write("/a/code.img", b"spoiled")
+    done = json.loads(laclet("deploy", "--port", small.port, "--config", desk / "cpe.toml", "--json").stdout)
+    assert sorted(done["written"]) == ["/a/code.img"]
+    with Link(small.port) as link:
+        assert link.get("update status")["running"] == "a"
+        assert link.get("show config")["hostname"] == "cpe-17"

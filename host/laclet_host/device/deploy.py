@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from ..board import mpy
-from ..board.slots import MANIFEST, SELECTOR
+from ..board.slots import IMAGE, MANIFEST, SELECTOR
 from ..ui import Trouble
 from . import files
 from .ports import WrongDevice
@@ -37,7 +37,7 @@ def deploy(
     have = repl.digests()
     slot = _slot(repl)
     inside = f"/{slot}/"
-    wanted = _wanted(arch, slot, about["mpy"], board, have)
+    wanted = _wanted(arch, slot, about, board, have)
     changed = [path for path, data in wanted.items() if have.get(path) != hashlib.sha256(data).hexdigest()]
     stale = sorted(path for path in have if path not in wanted and _is_stale(path, inside))
     _check_room(repl, about["free"], wanted, changed, have, stale)
@@ -51,6 +51,10 @@ def deploy(
         repl.remove(manifest)
         if manifest not in changed:
             changed = [*changed, manifest]
+        image = inside + IMAGE
+        if image in have and image not in stale:  # beside the old one there is no room for it
+            repl.exec(_UNMOUNT)
+            repl.remove(image)
     for path in stale:
         repl.remove(path)
     written, total = 0, sum(len(wanted[path]) for path in changed) or 1
@@ -77,8 +81,8 @@ def architecture(about: dict[str, Any], port: str) -> str:
     return arch
 
 
-def _wanted(arch: str, slot: str, number: int, board: dict[str, Any] | None, have: dict) -> dict[str, bytes]:
-    wanted = {**files.starters(), **files.code(arch, slot, number=number)}
+def _wanted(arch: str, slot: str, about: dict, board: dict[str, Any] | None, have: dict) -> dict[str, bytes]:
+    wanted = {**files.starters(), **files.code(arch, about["size"], slot, about["mpy"])}
     if board is not None:
         wanted["/board.json"] = files.board_json(board)
     if "/slots.json" not in have:
@@ -122,10 +126,24 @@ _STORE = """
 import json, sys
 for s in %r:
     if s not in sys.path: sys.path.insert(0, s)
+sys.modules.pop('laclet_slots', None)
+try:
+    import laclet_slots
+    if '/code' not in sys.path: sys.path.insert(0, laclet_slots.place('/' + (laclet_slots.read()['good'] or 'a')))
+except (ImportError, AttributeError):
+    pass
 from laclet_mcu.store import Store
 store = Store('/config.json')
 """
 _PLACES = ("/lib", f"/{files.SLOT}")
+_UNMOUNT = """
+try: import vfs
+except ImportError: import os as vfs
+try: vfs.umount('/code')
+except OSError: pass
+import sys
+if '/code' in sys.path: sys.path.remove('/code')
+"""
 
 
 def save_config(repl: Repl, config: files.Config) -> None:

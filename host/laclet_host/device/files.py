@@ -22,6 +22,7 @@ _MPY = 6 | 3 << 8
 ARCHITECTURES = {"x64": 2, "armv6m": 4, "armv7m": 5, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
 SLOT = "a"  # where a first installation goes; see docs/update.md
 _compiling = threading.Lock()
+_SPARE = 64 * 1024  # bytes of a file system that are for others than the code
 BLOCK = 4096  # bytes of flash erased at once, on every board that is known
 
 
@@ -90,13 +91,34 @@ def _compiled(arch: str) -> Path:
     return Path(folder)
 
 
-def code(arch: str, slot: str = SLOT, number: int | None = None) -> dict[str, bytes]:
-    """``{"/a/laclet/ticks.mpy": …}``: a slot and its manifest, and the package that chooses it. ``number``: see
-    ``mpy_number``."""
-    folder = compiled(arch)
+def for_slots(folder: Path, size: int) -> Path:
+    """``folder``, or one with the image of its code where a file system of ``size`` bytes has no room for two slots."""
+    rounded = sum(-(-(folder / path).stat().st_size // BLOCK) * BLOCK for path in slots.files(folder))
+    if slots.files(folder) in ([], [Path(slots.IMAGE)]) or 2 * rounded + _SPARE <= size:
+        return folder
+    with _compiling:
+        return _packed(folder)
+
+
+@functools.cache
+def _packed(folder: Path) -> Path:
+    target = Path(tempfile.mkdtemp(prefix="laclet-"))
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    try:
+        (target / slots.IMAGE).write_bytes(slots.image(folder))
+    except ImportError:
+        raise Trouble("littlefs-python is missing: pip install 'laclet[board]'") from None
+    return target
+
+
+def code(arch: str, size: int, slot: str = SLOT, number: int | None = None) -> dict[str, bytes]:
+    """``{"/a/laclet/ticks.mpy": …}``: a slot and its manifest, and the package that chooses it, for a file system of
+    ``size`` bytes. ``number``: see ``mpy_number``."""
+    base = compiled(arch)
+    folder = for_slots(base, size)
     found = {f"/{slot}/{path.as_posix()}": (folder / path).read_bytes() for path in slots.files(folder)}
-    for path in sorted((folder / slots.SELECTOR).rglob("*.mpy")):
-        found[f"/lib/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    for path in sorted((base / slots.SELECTOR).rglob("*.mpy")):
+        found[f"/lib/{path.relative_to(base).as_posix()}"] = path.read_bytes()
     found[f"/{slot}/{slots.MANIFEST}"] = slots.manifest(folder, number or mpy_number(arch))
     return found
 
@@ -107,9 +129,11 @@ def starters() -> dict[str, bytes]:
     return {f"/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.py")) if path.stem in ("boot", "main")}
 
 
-def device(board: dict[str, Any], config: Config | None, arch: str | None = None) -> dict[str, bytes]:
-    """All files of a new device: ``{"/main.py": …}``."""
-    files = {**starters(), **code(arch or board["arch"])}
+def device(
+    board: dict[str, Any], config: Config | None, arch: str | None = None, size: int | None = None
+) -> dict[str, bytes]:
+    """All files of a new device: ``{"/main.py": …}``, for a file system of ``size`` bytes."""
+    files = {**starters(), **code(arch or board["arch"], size or board["memory"]["file_system"])}
     files["/slots.json"] = _json({"good": SLOT})
     files["/board.json"] = board_json(board)
     if config is not None:
@@ -143,7 +167,7 @@ def littlefs(files: dict[str, bytes], size: int) -> bytes:
             with image.open(path, "wb") as file:
                 file.write(data)
     except lfs.LittleFSError:
-        needed = sum(map(len, files.values())) // 1024
+        needed = sum(-(-len(data) // BLOCK) * BLOCK for data in files.values()) // 1024
         raise Trouble(
             f"the files do not fit: {needed} KiB in a file system of {size // 1024} KiB; take a board with more flash"
         ) from None

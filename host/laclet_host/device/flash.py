@@ -72,7 +72,7 @@ def esp_image(image: Image, board: dict[str, Any], flash_size: int, job: Job, te
         raise Trouble(f"{image.name}: needs more flash than the {flash_size >> 20} MiB of this chip")
     if job.keep:
         return data
-    system = files.littlefs(files.device(board, job.config, job.arch), region.size)
+    system = files.littlefs(files.device(board, job.config, job.arch, region.size), region.size)
     return esp.merge(data, offset, system, region.start)
 
 

@@ -56,7 +56,7 @@ try:
     i=hexlify(machine.unique_id()).decode()
 except Exception: pass
 print(repr({'micropython':'.'.join(map(str,sys.implementation[1][:3])),'mpy':getattr(sys.implementation,'_mpy',0),
-'machine':getattr(sys.implementation,'_machine',sys.platform),'platform':sys.platform,'id':i,'free':s[0]*s[3]}))
+'machine':getattr(sys.implementation,'_machine',sys.platform),'platform':sys.platform,'id':i,'free':s[0]*s[3],'size':s[0]*s[2]}))
 """
 
 
@@ -141,7 +141,7 @@ class Repl:
     # -- files ----------------------------------------------------------------------------------------
 
     def about(self) -> dict[str, Any]:
-        """``micropython`` version, ``mpy`` number, ``machine``, ``platform``, ``id``, ``free`` bytes."""
+        """``micropython`` version, ``mpy`` number, ``machine``, ``platform``, ``id``, ``free`` bytes of ``size``."""
         return ast.literal_eval(self.exec(_ABOUT).strip())
 
     def digests(self, folder: str = "") -> dict[str, str]:

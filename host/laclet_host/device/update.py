@@ -38,7 +38,7 @@ def update(link: Link, tell: Tell, key: bytes | None = None, folder: Path | None
         raise Trouble(f"{link.port}: takes signed updates only; give --key-file with its board.update_key")
     if about["arch"] not in files.ARCHITECTURES:
         raise Trouble(f"{link.port}: laclet is not compiled for {about['arch']}")
-    folder = folder or files.compiled(about["arch"])
+    folder = files.for_slots(folder or files.compiled(about["arch"]), about.get("size", 1 << 30))
     code = {path.as_posix(): (folder / path).read_bytes() for path in slots.files(folder)}
     if not code:
         raise Trouble(f"{folder}: holds no code; give a folder that tools/mpy has made")
