@@ -58,7 +58,7 @@ MISTAKES = {
     ("flash", "NOBOARD"): (2, "no board is called NOBOARD; known are ESP32_GENERIC"),
     ("flash", "UNIX", "--yes"): (2, "it runs Linux; see laclet run"),
     ("flash", "ESP32_GENERIC", "-p", "/dev/none", "--image", "junk"): (2, "would be erased; add --yes"),
-    (*FLASH, "-p", "/dev/none", "--image", "no.bin"): (1, "no.bin: is no file"),
+    (*FLASH, "-p", "/dev/none", "--image", "no.bin"): (1, "no.bin: No such file"),
     (*FLASH, "-p", "/dev/none", "--image", "junk"): (4, NO_DEVICE),
     (*FLASH, "--output", "x.bin", "--image", "junk"): (1, "is no image for an ESP32; take the .bin file"),
     ("flash", "RPI_PICO_W", "--yes", "--image", "junk", "--volume", "folder"): (4, "there is no INFO_UF2.TXT"),

@@ -39,6 +39,7 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
     a lower speed if it is wrong. See docs/devices.md.
     """
     from ..device import files
+    from ..device.firmware import given as given_image
     from ..device.flash import flash
     from ..device.job import Job
     from ..device.progress import shown
@@ -51,8 +52,8 @@ def flash(image, download, sha256, config, batch, only, jobs, report, output, ye
     if output is not None:
         _to_file(job, output, as_json)
         return
-    if image is not None and not image.is_file():
-        raise Trouble(f"{image}: is no file; give --image one, or have it downloaded with --download")
+    if image is not None:
+        given_image(image, sha256)  # what is wrong with it is said before anything is asked
     rows = []
     if batch is not None:
         from ..device.batch import read, run
