@@ -88,8 +88,8 @@ def place(slot):
         return slot
     try:
         import vfs
-    except ImportError:  # MicroPython 1.22
-        import os as vfs
+    except ImportError:  # MicroPython 1.22 has it all in os
+        vfs = __import__("os")
     try:
         vfs.mount(vfs.VfsLfs2(image, readsize=64, progsize=64), _CODE, readonly=True)
     except OSError as error:  # a trial counts it as a boot that failed

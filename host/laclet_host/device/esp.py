@@ -179,12 +179,14 @@ class Esptool:
         found = _FATAL.findall(said)
         words = found[-1].strip() if found else (said.strip().splitlines() or ["it said nothing"])[-1]
         low = words.lower()
-        if "could not open" in low or "no such file" in low or "disconnected" in low:
+        mute = "failed to connect" in low or "no serial data" in low
+        gone = "could not open" in low or "no such file" in low or "disconnected" in low
+        if gone or (mute and "://" not in self._name):  # it may have been unplugged meanwhile
             try:
                 open_port(self._name).close()
             except Trouble as trouble:
                 return trouble
-        if "failed to connect" in low or "no serial data" in low:
+        if mute:
             return Mute(
                 f"{self._name}: no bootloader answers; hold BOOT, press and release RESET, then try again", TIMEOUT
             )
