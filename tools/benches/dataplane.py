@@ -20,7 +20,7 @@ TARGETS = (
 
 _HERE = Path(__file__).resolve().parent
 _TREE = _HERE.parents[1]
-_SECONDS = 1  # of each transfer
+_SECONDS = 2  # of each transfer
 _TRIES = 3  # of iperf3
 _SMALL = 64  # bytes of a small packet's data
 _MTU = 1400
