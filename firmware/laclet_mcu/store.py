@@ -78,7 +78,7 @@ class Store:
                 text = file.read()
         except (OSError, ValueError):
             return None
-        return _restore(json.loads(text)) if BUILD and proof == _proof(pair, text) else None
+        return restore(json.loads(text)) if BUILD and proof == _proof(pair, text) else None
 
     def _keep(self, pair, text):
         if not BUILD:  # these sources may change unnoticed
@@ -187,15 +187,15 @@ class _Names:
     """Makes names of keys: a key out of JSON takes 64 bytes at each place where it stands, a name of the code none."""
 
 
-def _restore(value):
+def restore(value):
     """A checked configuration out of JSON: see checks.plain()."""
     if isinstance(value, dict):
         names = _Names()
         for key in value:
-            setattr(names, key, _restore(value[key]))
+            setattr(names, key, restore(value[key]))
         return names.__dict__
     if isinstance(value, list):
-        return tuple(map(_restore, value[1:])) if value[:1] == [None] else list(map(_restore, value))
+        return tuple(map(restore, value[1:])) if value[:1] == [None] else list(map(restore, value))
     return value
 
 

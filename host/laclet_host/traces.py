@@ -10,8 +10,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from .board.link import UNITS
+
 HEAD = "Traceback (most recent call last):"
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+)(?:, in (.+))?$')
+_MODULE = re.compile(r"^laclet(_mcu|_slots)?(\.\w+)*$")
 
 
 class Frame(NamedTuple):
@@ -35,7 +38,12 @@ def frame(line: str) -> Frame | None:
         return None
     number = int(found[2])
     known = number if number > 1 else 0  # compiled without line numbers, every line is 1
-    return Frame(found[1], found[3] or "<module>", known, known)
+    return Frame(_path(found[1]), found[3] or "<module>", known, known)
+
+
+def _path(file: str) -> str:
+    """Compiled code of ours calls itself by the name of its module."""
+    return file.replace(".", "/") + ".py" if _MODULE.match(file) else file
 
 
 def decode(frames: list[Frame], root: Path) -> list[Frame]:
@@ -48,6 +56,14 @@ def decode(frames: list[Frame], root: Path) -> list[Frame]:
 
 
 def _located(each: Frame, callee: str | None, root: Path) -> Frame:
+    """In one of the files that have become a module, when only one fits."""
+    parts = (each.file,) if each.first else UNITS.get(each.file, (each.file,))
+    found = [_in_file(each._replace(file=part), callee, root) for part in parts]
+    found = [made for made in found if made.source] or [made for made in found if made.first]
+    return found[0] if len(found) == 1 else each
+
+
+def _in_file(each: Frame, callee: str | None, root: Path) -> Frame:
     path = (root / each.file).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
         return each

@@ -99,18 +99,17 @@ class Interface(Host):
 
 
 def checked(*trees):
-    """The configurations of trees. On MicroPython what has checked them is forgotten, as boards do: it is large."""
-    from laclet.node.config import check
+    """The configurations of trees. A board keeps what checks once came to; on MicroPython CPython makes them for us."""
+    if sys.implementation.name == "micropython":
+        from run import ask as check
+    else:
+        from laclet.node.config import check
 
     configs = []
     for tree in trees:
         config, problems = check(tree)
         assert not problems, problems
         configs.append(config)
-    if sys.implementation.name == "micropython":
-        from laclet_mcu import forget
-
-        forget("laclet.node", "config", "schema", "values")
     return configs
 
 

@@ -1,7 +1,7 @@
 # cpython only: boards ask no RADIUS server
 """Callers whose log-ins another judges: what they are granted, how long they may stay, and what is counted."""
 
-from sim.test_client import Pair, client, lns
+from sim.parties import Pair, client, lns
 
 
 def pair(delay=40, **granted):

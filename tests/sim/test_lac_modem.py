@@ -3,10 +3,10 @@
 
 from laclet.port import HEADROOM
 from laclet_host.desk.modem import AtModem
+from sim.lacdesk import LAC, PppHost
 from sim.net import Network, World
+from sim.parties import lns
 from sim.shell import checked, make
-from sim.test_client import lns
-from sim.test_lac import LAC, PppHost
 
 
 class ModemDesk:

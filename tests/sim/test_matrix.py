@@ -1,9 +1,8 @@
 """Bring-up over bad paths: loss 0 to 30 %, repetition, reordering, delay; then data, then an orderly end."""
-# heap: 256K
 
 from sim.net import Network, World
+from sim.parties import client, lns
 from sim.shell import checked, make
-from sim.test_client import client, lns
 
 # (loss, repeat, reorder) in percent, one-way delay in ms
 PATHS = (

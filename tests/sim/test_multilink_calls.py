@@ -1,9 +1,10 @@
 """One bundle over two tunnels with paths of their own: delays, losses, a path that dies and comes back."""
-# heap: 320K
+
+import sys
 
 from sim.net import Link, Network, Random, World
+from sim.parties import client, lns
 from sim.shell import checked, make
-from sim.test_client import client, lns
 
 
 class Desk:
@@ -39,7 +40,7 @@ class Desk:
         (guest,) = self.lns.lns.bundles.guests
         return guest
 
-    def transfer(self, count=60, size=1400, spacing=20):
+    def transfer(self, count=60, size=600, spacing=20):
         """Packets from the client, with their places at the end of it: what came, and whether it came in order."""
         got = []
 
@@ -80,16 +81,20 @@ def test_two_tunnels_one_bundle():
 
 
 def test_what_is_lost_costs_only_its_packet():
-    for seed in range(3):
-        d = Desk(seed, {"delay": 10}, {"delay": 40})
-        assert d.world.run(60_000, d.both)
-        d.one.loss, d.two.loss = 5, 15
-        came = d.transfer(100, spacing=10)
-        assert 55 <= came <= 95, came  # a packet has two fragments: 0.95 * 0.85 of them stay whole
-        receiver = d.far().link.receiver
-        assert not receiver._held and receiver.poll_at() is None
-        d.one.loss = d.two.loss = 0
-        assert d.transfer(20) == 20
+    for seed in range(1 if sys.implementation.name == "micropython" else 3):  # a board's heap holds one network
+        loses(seed)
+
+
+def loses(seed):
+    d = Desk(seed, {"delay": 10}, {"delay": 40})
+    assert d.world.run(60_000, d.both)
+    d.one.loss, d.two.loss = 5, 15
+    came = d.transfer(100, spacing=10)
+    assert 55 <= came <= 95, came  # a packet has two fragments: 0.95 * 0.85 of them stay whole
+    receiver = d.far().link.receiver
+    assert not receiver._held and receiver.poll_at() is None
+    d.one.loss = d.two.loss = 0
+    assert d.transfer(20) == 20
 
 
 def test_one_path_dies_and_returns():

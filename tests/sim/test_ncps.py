@@ -1,7 +1,7 @@
 # cpython only: both nodes and every module need more than a board has
 """Strong authentication, encryption and IPv6, from the configuration of two nodes to the interfaces."""
 
-from sim.test_client import Pair, client, lns
+from sim.parties import Pair, client, lns
 
 STRONG = {"auth": ["mschap-v2"], "mppe": "require", "ipv6": True}
 

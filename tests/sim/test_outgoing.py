@@ -1,7 +1,7 @@
 # cpython only
 """Outgoing calls on a virtual clock: our LNS asks, our LAC's modem dials, the host behind it gets its address."""
 
-from sim.test_client import lns
+from sim.parties import lns
 from sim.test_lac_modem import ModemDesk
 
 

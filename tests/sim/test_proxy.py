@@ -1,11 +1,10 @@
 """Proxy LCP and authentication (RFC 2661 §4.4.5): round trips of every way to IP, clients and hosts behind a LAC."""
-# heap: 288K
 
 from laclet.ppp import proxy
+from sim.lacdesk import LAC, Desk, PppHost
 from sim.net import Network, World
+from sim.parties import Pair, client, lns
 from sim.shell import checked, make
-from sim.test_client import Pair, client, lns
-from sim.test_lac import LAC, Desk, PppHost
 
 DELAY = 100  # ms one way
 DNS = 1  # ms for the name
@@ -88,7 +87,7 @@ def comes_up(seed):
 
 
 class ProxyDesk(Desk):
-    """The Desk of test_lac, whose LAC hears the host first."""
+    """The Desk of lacdesk, whose LAC hears the host first."""
 
     def __init__(self, lns_tree, password=b"secret", **link):
         self.world = World(1)
@@ -106,21 +105,25 @@ class ProxyDesk(Desk):
 def test_a_host_on_a_line_is_heard_by_the_lac_and_judged_by_the_lns():
     for how in ("accept", "renegotiate"):
         for auth in ("chap", "pap"):
-            d = ProxyDesk(lns(proxy=how, auth=[auth]))
-            d.world.run(500)
-            if auth == "pap":
-                d.host.link.auth = ("pap",)
-            d.dial()
-            assert d.world.run(9000, d.up), (how, auth, d.shell.lines)
-            assert d.pings() == 3
-            (caller,) = d.lns.lns.callers.values()
-            assert caller.link.peer_name == b"user" and caller.link.lcp.proxied == (how == "accept")
-            assert d.call.line.joined is d.call.session
-            d.host.link.close(d.world.now)  # and once more
-            assert d.world.run(9000, lambda d=d: d.call.session is None)
-            d.world.run(2000)
-            d.dial()
-            assert d.world.run(9000, d.up), (how, auth)
+            is_heard_and_judged(how, auth)
+
+
+def is_heard_and_judged(how, auth):
+    d = ProxyDesk(lns(proxy=how, auth=[auth]))
+    d.world.run(500)
+    if auth == "pap":
+        d.host.link.auth = ("pap",)
+    d.dial()
+    assert d.world.run(9000, d.up), (how, auth, d.shell.lines)
+    assert d.pings() == 3
+    (caller,) = d.lns.lns.callers.values()
+    assert caller.link.peer_name == b"user" and caller.link.lcp.proxied == (how == "accept")
+    assert d.call.line.joined is d.call.session
+    d.host.link.close(d.world.now)  # and once more
+    assert d.world.run(9000, lambda: d.call.session is None)
+    d.world.run(2000)
+    d.dial()
+    assert d.world.run(9000, d.up), (how, auth)
 
 
 def test_an_lns_that_waits_is_woken():

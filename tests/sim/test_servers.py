@@ -1,9 +1,8 @@
 """Several LNSes behind one tunnel: fail-over, a hold-down of those that have failed, round robin."""
-# heap: 256K
 
 from sim.net import Network, World
+from sim.parties import client, lns
 from sim.shell import checked, make
-from sim.test_client import client, lns
 
 
 def world_of(*hosts, seed=1, **tunnel):

@@ -1,8 +1,8 @@
 """A tunnel switch in the middle: LAC client, switch, LNS, each a node."""
 
 from sim.net import Network, World
+from sim.parties import client, lns
 from sim.shell import checked, make
-from sim.test_client import client, lns
 
 
 def chain():

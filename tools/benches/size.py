@@ -1,9 +1,9 @@
 """Bytes of .mpy that each role loads, and its heap with a call up, on the 64-bit unix port of MicroPython.
 
 Heap is told for three forms. ``_heap_bytes``: code loaded from .mpy files. ``_rom_heap_bytes``: in a ROMFS image, run
-in place. ``_frozen_heap_bytes``: at most what it is with the code frozen into the firmware: the second, less the names
-(qstrs) that the code has brought, which a firmware holds in flash. What else frozen code saves, constants above all,
-cannot be measured without a firmware of one's own, and is not taken off.
+in place. ``_frozen_heap_bytes``: at most what it is with the code frozen into the firmware: the second, less the table
+of the names (qstrs) that the code has brought, which a firmware holds in flash. What else frozen code saves, constants
+above all, cannot be measured without a firmware of one's own, and is not taken off.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ _LARGE = "1M"  # heap of a process: what it uses is measured, not what it needs 
 _TIMEOUT = 30  # s
 # Loaded by every role when its configuration is new, and forgotten again.
 _CHECKS = ("laclet.node.config", "laclet.node.schema", "laclet.node.values", "laclet_mcu.checks", "laclet_mcu.store")
-_NAMES = re.compile(r"n_total_bytes=(\d+)")
+_NAMES = re.compile(r"n_str_data_bytes=(\d+), n_total_bytes=(\d+)")
 _LCP_ECHO = b"\xc0\x21\x09\x01\x00\x08\0\0\0\0"  # any frame makes a line call
 
 
@@ -66,6 +66,7 @@ class _Board:
     def __init__(self, folder):
         self.folder = Path(folder)
         self.sizes = mpy.build(self.folder / "tree")
+        mpy.compile_file(_DESK / "size_board.py", self.folder / "tree" / "size_board.mpy", "size_board")
         (self.folder / "rom.img").write_bytes(mpy.romfs(self.folder / "tree"))
         self._processes = []
 
@@ -76,7 +77,7 @@ class _Board:
         path.write_text(json.dumps({**config, "log": {"level": "error"}}))
         command, environment = launch.command(_LARGE, self.folder / "rom.img" if rom else None, module="size_board")
         code = [] if rom else [str(self.folder / "tree")]
-        environment["MICROPYPATH"] = ":".join([str(_DESK), *code, ".frozen"])
+        environment["MICROPYPATH"] = ":".join([*code, ".frozen"])
         process = subprocess.Popen([*command, str(path)], env=environment, stdout=subprocess.PIPE, text=True)
         self._processes.append(process)
         os.set_blocking(process.stdout.fileno(), False)
@@ -91,14 +92,14 @@ class _Board:
             time.sleep(0.01)
 
     def answer(self, process, meanwhile):
-        """What the process says of itself; ``meanwhile()`` is called until then. ``names``: bytes its names brought."""
+        """What the process says of itself; ``meanwhile()`` is called until then. ``names``: bytes of their table."""
         names = []
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline and process.poll() is None:
             line = process.stdout.readline()
             if line.startswith("{"):
                 return {**json.loads(line), "names": names[-1] - names[0]}
-            names += map(int, _NAMES.findall(line))
+            names += [int(total) - int(texts) for texts, total in _NAMES.findall(line)]  # texts are in the image
             meanwhile()
             time.sleep(0.1)
         raise Missing(f"{process.args[-1]} did not come up")

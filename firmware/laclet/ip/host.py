@@ -28,7 +28,7 @@ class Host(Port):
         self.address = b"\0\0\0\0"
         self.udp = {}
         self.echoed = 0  # Echo-Requests answered
-        self._tx = frame_buffer(MAX_PACKET)
+        self._tx = None  # made for the first packet of our own
         self._identification = 0
         self._port = _EPHEMERAL  # the last one given to a socket
         self._sequence = 0
@@ -120,7 +120,7 @@ class Host(Port):
             return -1
         size = min(size, MAX_PACKET - ip.HEADER - ip.ECHO_HEADER)
         self._sequence = (self._sequence + 1) & 0xFFFF
-        tx = self._tx
+        tx = self._buffer()
         at = HEADROOM + ip.HEADER
         end = at + ip.ECHO_HEADER + size
         tx[at] = ip.ECHO_REQUEST
@@ -175,9 +175,15 @@ class Host(Port):
         end = at + ip.UDP_HEADER + len(data)
         if end > HEADROOM + MAX_PACKET:
             return False
-        self._tx[at + ip.UDP_HEADER : end] = data
-        self.send_in_place(source_port, address, port, self._tx, at + ip.UDP_HEADER, end, True, now)
+        tx = self._buffer()
+        tx[at + ip.UDP_HEADER : end] = data
+        self.send_in_place(source_port, address, port, tx, at + ip.UDP_HEADER, end, True, now)
         return True
+
+    def _buffer(self):
+        if self._tx is None:
+            self._tx = frame_buffer(MAX_PACKET)
+        return self._tx
 
     # -- time ---------------------------------------------------------------------------------------
 

@@ -15,8 +15,6 @@ from .tunnel import Tunnel
 MAX_HALF_OPEN = 16 if sys.implementation.name == "micropython" else 64
 # All tunnels of an endpoint.
 MAX_TUNNELS = 8192
-# Room for our own control messages; the RFC's fit by far, unless proxy AVPs are long.
-_CONTROL_SIZE = 1200
 
 
 class Endpoint:
@@ -39,7 +37,6 @@ class Endpoint:
         self._settle = settle
         self._opening = {}  # addr -> the Tunnel we opened last towards it
         self._half_open = {}  # (addr, peer's tunnel id) -> Tunnel
-        self._tx = frame_buffer(_CONTROL_SIZE)
         self._serial = 0
 
     # -- for the owner ------------------------------------------------------------------------------
@@ -196,9 +193,7 @@ class Endpoint:
         """Stamp the header of ``message`` (or make a ZLB of None) and send it."""
         channel = tunnel.channel
         size = 12 if message is None else len(message)
-        tx = self._tx
-        if size > _CONTROL_SIZE:
-            tx = frame_buffer(size)
+        tx = frame_buffer(size)
         start = HEADROOM
         if message is None:
             put_control(tx, start, size, tunnel.peer_tid, 0, channel.next_ns(), channel.nr)

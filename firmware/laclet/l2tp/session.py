@@ -11,7 +11,6 @@ from . import results
 from .tables import (
     ACCEPT,
     BAD,
-    CALL_STATES,
     CLOSE,
     CONNECT,
     DEAD,
@@ -25,6 +24,7 @@ from .tables import (
     WAIT_CONNECT,
     WAIT_REPLY,
     find,
+    state_name,
 )
 
 # The peer's answer to a call request or reply must come within this (ms).
@@ -113,7 +113,7 @@ class Session(Port):
     def status(self):
         """For people and tools."""
         return {
-            "state": CALL_STATES[self.state],
+            "state": state_name(self.state),
             "local_session": self.sid,
             "peer_session": self.peer_sid,
             "rx_packets": self.rx_packets,

@@ -40,7 +40,6 @@ ESTABLISHED = 3
 CLOSING = 4  # StopCCN sent: waiting for its acknowledgement (§5.7)
 LINGER = 5  # StopCCN received: acknowledging its repetitions for one retransmission cycle (§5.7)
 GONE = 6
-TUNNEL_STATES = ("idle", "wait-ctl-reply", "wait-ctl-conn", "established", "closing", "linger", "gone")
 
 SEND_SCCRQ = 1
 SEND_SCCRP = 2
@@ -93,16 +92,16 @@ WAIT_REPLY = 8
 WAIT_CONNECT = 9
 OFFERED = 10  # the peer asks for a call; our owner thinks about it
 WAIT_CS_ANSWER = 11  # the bearer is being dialled, or answered
-CALL_STATES = {
-    IDLE: "idle",
-    WAIT_TUNNEL: "wait-tunnel",
-    WAIT_REPLY: "wait-reply",
-    WAIT_CONNECT: "wait-connect",
-    OFFERED: "offered",
-    WAIT_CS_ANSWER: "wait-cs-answer",
-    ESTABLISHED: "established",
-    GONE: "gone",
-}
+_STATES = (
+    "idle wait-ctl-reply wait-ctl-conn established closing linger gone"
+    " wait-tunnel wait-reply wait-connect offered wait-cs-answer"
+)
+
+
+def state_name(state):
+    """``wait-ctl-reply`` for WAIT_CTL_REPLY …"""
+    return _STATES.split()[state]
+
 
 SEND_ICRQ = 1
 SEND_ICRP = 2

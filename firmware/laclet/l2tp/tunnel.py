@@ -42,10 +42,10 @@ from .tables import (
     LNS_OUTGOING,
     LOSE,
     OPEN,
-    TUNNEL_STATES,
     WAIT_CTL_CONN,
     WAIT_CTL_REPLY,
     find,
+    state_name,
 )
 
 # A peer that acknowledges but never answers is given this long (ms).
@@ -170,7 +170,7 @@ class Tunnel:
     def status(self):
         """For people and tools."""
         return {
-            "state": TUNNEL_STATES[self.state],
+            "state": state_name(self.state),
             "local_tunnel": self.tid,
             "peer_tunnel": self.peer_tid,
             "peer": self.addr,
@@ -293,7 +293,7 @@ class Tunnel:
             self._on_scccn(avps, now)
         elif mtype in (SCCRQ, SCCRP, SCCCN) and self.state < CLOSING:
             name = message_name(mtype)
-            self._refuse(results.STOP_FSM, 0, "", Fault(TUNNEL, name + " in state " + TUNNEL_STATES[self.state]), now)
+            self._refuse(results.STOP_FSM, 0, "", Fault(TUNNEL, name + " in state " + state_name(self.state)), now)
         else:
             self.endpoint.drop("unknown message type" if mtype > SLI else "message in the wrong state")
 

@@ -19,6 +19,9 @@ _FRAME_HEADER = 4  # address, control, protocol
 _OPTION_ACCM = 2  # RFC 1662 §7.1
 _OPTION_ACCM_SIZE = 6
 
+# Octets that may wait for the wire; a frame of 1500 octets, all of them escaped, takes 3015.
+_TX_SIZE = 3072 if sys.implementation.name == "micropython" else 4096
+
 # The two maps, and with them the two directions in which LCP agrees on one.
 _SEND = 0  # asked for by a Configure-Request that comes in, agreed by a Configure-Ack that goes out
 _RECEIVE = 1  # the other way round
@@ -34,7 +37,7 @@ class SerialLine(Port):
     Events: ``traffic`` when a frame comes while there is no join; ``hung_up`` with a Fault.
     """
 
-    def __init__(self, mru=1500, tx_size=4096):
+    def __init__(self, mru=1500, tx_size=_TX_SIZE):
         """``mru``: longest information field that can arrive; ``tx_size``: octets that may wait for the wire."""
         super().__init__()
         self.up = True  # False while a modem in front has no carrier: nothing is sent then

@@ -3,7 +3,7 @@
 from .. import ticks
 from ..fault import AUTH, LCP, Fault, clean
 from ..wire import ppp
-from . import auth
+from . import auth as methods
 from .automaton import REQ_SENT, Automaton
 from .options import Negotiation, Option
 
@@ -94,7 +94,7 @@ class Authentication(Option):
 
     def __init__(self, link):
         demand = link.demand
-        super().__init__(AUTHENTICATION, "auth", auth.method(demand[0])[1] if demand else None)
+        super().__init__(AUTHENTICATION, "auth", methods.method(demand[0])[1] if demand else None)
         self._link = link
         self._refused = 0  # methods of the peer that we refused in this negotiation
         self._offered = 0  # methods that we asked in this negotiation
@@ -106,12 +106,12 @@ class Authentication(Option):
 
     def judge(self, value, now):
         allowed = self._link.auth
-        if auth.name_of(value) in allowed:
+        if methods.name_of(value) in allowed:
             return value
         names = " ".join(allowed) or "none"
         refusal = Fault(
             AUTH,
-            "the peer demands " + auth.title(value) + ", allowed: " + names,
+            "the peer demands " + methods.title(value) + ", allowed: " + names,
             hint="allow it in auth, if you trust it",
         )
         self._link.blame(refusal)
@@ -120,20 +120,20 @@ class Authentication(Option):
         self._refused += 1
         if self._refused > MAX_OFFERS * len(allowed):
             self._link.fail(refusal, now)
-        return auth.method(allowed[(self._refused - 1) % len(allowed)])[1]
+        return methods.method(allowed[(self._refused - 1) % len(allowed)])[1]
 
     def naked(self, value, now):
         if self.ours is None:
             return
         demand = self._link.demand
-        if auth.name_of(value) in demand and self._offered <= len(demand):
+        if methods.name_of(value) in demand and self._offered <= len(demand):
             self.ours = value
             self._offered += 1
         elif self._offered < len(demand):
-            self.ours = auth.method(demand[self._offered])[1]
+            self.ours = methods.method(demand[self._offered])[1]
             self._offered += 1
         else:
-            self._refuse("would rather use " + auth.title(value), now)
+            self._refuse("would rather use " + methods.title(value), now)
 
     def rejected(self, now):
         self._refuse("will not", now)

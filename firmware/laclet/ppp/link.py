@@ -79,7 +79,6 @@ class PppLink(Network):
         self.tap = None  # tap(received, buf, start, end): shown every control frame (debugging)
         self._asynchronous = accm is not None
         self._reported = True  # the owner knows that the link is down
-        self._tx = frame_buffer(MAX_CONTROL)
         self._proven = False  # the peer believes us, or does not ask
         self._verified = False  # we believe the peer, or do not ask
         self.challenge = b""  # the CHAP challenge we sent: one that comes back is never answered
@@ -187,21 +186,23 @@ class PppLink(Network):
         if self.joined is None:
             self.drop("not joined")
             return
-        end = ppp.write(self._tx, HEADROOM, protocol, code, identifier, data[: MAX_CONTROL - 6])
+        tx = frame_buffer(MAX_CONTROL if len(data) > MAX_CONTROL - 6 else 6 + len(data))
+        end = ppp.write(tx, HEADROOM, protocol, code, identifier, data[: MAX_CONTROL - 6])
         if self.tap is not None:
-            self.tap(False, self._tx, HEADROOM, end)
-        self.joined.carry(self._tx, HEADROOM, end, now)
+            self.tap(False, tx, HEADROOM, end)
+        self.joined.carry(tx, HEADROOM, end, now)
 
     def send_data(self, protocol, data, now):
         """Send a packet that is no control packet."""
         if self.joined is None:
             self.drop("not joined")
             return
-        self._tx[HEADROOM] = protocol >> 8
-        self._tx[HEADROOM + 1] = protocol & 0xFF
+        tx = frame_buffer(2 + len(data))
+        tx[HEADROOM] = protocol >> 8
+        tx[HEADROOM + 1] = protocol & 0xFF
         end = HEADROOM + 2 + len(data)
-        self._tx[HEADROOM + 2 : end] = data
-        self.joined.carry(self._tx, HEADROOM, end, now)
+        tx[HEADROOM + 2 : end] = data
+        self.joined.carry(tx, HEADROOM, end, now)
 
     def send_in_place(self, protocol, buf, at, end, now):
         """Send the control packet that stands at ``at`` in the buffer it came in."""

@@ -41,30 +41,13 @@ CDN = const(14)
 WEN = const(15)
 SLI = const(16)
 
-_NAMES = [
-    "ZLB",
-    "SCCRQ",
-    "SCCRP",
-    "SCCCN",
-    "StopCCN",
-    "5",
-    "HELLO",
-    "OCRQ",
-    "OCRP",
-    "OCCN",
-    "ICRQ",
-    "ICRP",
-    "ICCN",
-    "13",
-    "CDN",
-    "WEN",
-    "SLI",
-]
+# One text: seventeen would cost a board a name each.
+_NAMES = "ZLB SCCRQ SCCRP SCCCN StopCCN 5 HELLO OCRQ OCRP OCCN ICRQ ICRP ICCN 13 CDN WEN SLI"
 
 
 def message_name(mtype):
     """``SCCRQ`` for 1 …; the number itself where the RFC gives it no name."""
-    return _NAMES[mtype] if 0 <= mtype < len(_NAMES) else str(mtype)
+    return _NAMES.split()[mtype] if 0 <= mtype <= SLI else str(mtype)
 
 
 def u16(buf, at):

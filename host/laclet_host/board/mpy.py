@@ -1,6 +1,7 @@
 """The packages of a board compiled to .mpy: one tree per architecture, because viper code is machine code."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import laclet
 
-from . import fold
+from . import fold, link, names
 
 PACKAGES = ("laclet", "laclet_mcu", "laclet_slots")
 ARCHITECTURES = ("x64", "armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc")
@@ -86,8 +87,8 @@ def compile_file(source, target, name, arch="x64", optimise=OPTIMISE):
 def build(target, arch="x64", optimise=OPTIMISE, root=None, tests=None):
     """Compile the packages into the folder ``target``, made anew; returns {relative .mpy path: bytes}.
 
-    Integer constants are folded across modules first. ``tests`` {path: text} are compiled along, with their asserts;
-    one that does not compile is left out.
+    Constants are folded across modules first, modules linked and names shared: see ``fold``, ``link``, ``names``.
+    ``tests`` {path: text} are compiled along, with their asserts; one that does not compile is left out.
     """
     root = source_root() if root is None else Path(root)
     target = Path(target)
@@ -96,24 +97,31 @@ def build(target, arch="x64", optimise=OPTIMISE, root=None, tests=None):
     paths = sources(root)
     outputs = {path: target / path.with_suffix(".mpy") for path in paths}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        folded = fold.fold(_named({path.as_posix(): (root / path).read_text("utf-8") for path in paths}), tests)
+        texts = _named({path.as_posix(): (root / path).read_text("utf-8") for path in paths})
+        ready = _ready(tuple(texts.items()), tuple((tests or {}).items()))
         for path in paths:
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-            (Path(folder) / path).write_text(folded[path.as_posix()], "utf-8")
+            (Path(folder) / path).write_text(ready[path.as_posix()], "utf-8")
 
         def compile_one(path):
-            compile_file(Path(folder) / path, outputs[path], path, arch, optimise)
+            compile_file(Path(folder) / path, outputs[path], fold.module_name(path), arch, optimise)
 
         def compile_test(path):
             source = Path(folder) / path
             source.parent.mkdir(parents=True, exist_ok=True)
-            source.write_text(folded[path], "utf-8")
+            source.write_text(ready[path], "utf-8")
             with contextlib.suppress(CompileError):
                 compile_file(source, target / Path(path).with_suffix(".mpy"), Path(path).name, arch, 0)
 
         list(pool.map(compile_one, paths))  # each is a process of its own
         list(pool.map(compile_test, tests or ()))
     return {output.relative_to(target).as_posix(): output.stat().st_size for output in outputs.values()}
+
+
+@functools.lru_cache(maxsize=2)  # who builds often, as tests do, builds the same
+def _ready(texts, tests):
+    """Sources and tests, pairs (path, text), as they are compiled: {path: text}."""
+    return names.shorten(link.link(fold.fold(dict(texts), dict(tests))), [path for path, _ in tests])
 
 
 def _named(texts):

@@ -1,4 +1,4 @@
-# heap: 320K
+# heap: 192K
 """Two shells in one asyncio program: a LAC client calls an LNS on loopback."""
 
 import asyncio

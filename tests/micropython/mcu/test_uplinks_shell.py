@@ -1,4 +1,4 @@
-# heap: 384K
+# heap: 192K
 """A LAC client that waits for its uplink, calls through it, and follows when another one takes over."""
 
 import asyncio
@@ -9,7 +9,8 @@ import networkdouble as network
 sys.modules["network"] = network
 network.hostname = lambda *name: "board"
 
-from laclet.node.config import check  # noqa: E402
+from run import ask  # noqa: E402
+
 from laclet_mcu.aio import Laclet, run  # noqa: E402
 from laclet_mcu.shell import Shell  # noqa: E402
 
@@ -41,7 +42,7 @@ def callers(lns):
 
 
 def test_a_tunnel_takes_the_uplink_that_works():
-    config, problems = check(LNS, True)
+    config, problems = ask(LNS, True)
     assert not problems, problems
     lns = Shell(config)
     client = Laclet(CLIENT)
@@ -67,7 +68,7 @@ def test_a_tunnel_takes_the_uplink_that_works():
 
 
 def test_a_new_configuration_has_uplinks_of_its_own():
-    shell = Shell(check(CLIENT, True)[0])
+    shell = Shell(ask(CLIENT, True)[0])
 
     def turn_until(true):
         for _ in range(400):
@@ -81,13 +82,13 @@ def test_a_new_configuration_has_uplinks_of_its_own():
     network.made["LAN"].rise("127.0.0.3")
     turn_until(lambda: shell.uplinks.ready())
     before = shell.uplinks
-    shell.renew(check(dict(CLIENT, uplink={"cable": {"kind": "ethernet"}}), True)[0])
+    shell.renew(ask(dict(CLIENT, uplink={"cable": {"kind": "ethernet"}}), True)[0])
     assert shell.uplinks is not before and not shell.uplinks.ready()
     turn_until(lambda: network.made["LAN"].settings[0] == "0.0.0.0")
     network.made["LAN"].rise("127.0.0.4")
     turn_until(lambda: shell.uplinks.ready() and shell.node.dialers["lns"].state == "connecting")
     assert shell.uplinks.current.address == "127.0.0.4"
-    shell.renew(check(dict(CLIENT, uplink={}), True)[0])
+    shell.renew(ask(dict(CLIENT, uplink={}), True)[0])
     assert shell.uplinks is None
     turn_until(lambda: shell.node.dialers["lns"].state == "connecting")
     shell.end()

@@ -8,6 +8,7 @@ import sys
 import rom
 
 rom.mount()
+del rom, sys.modules["rom"]  # on a board the firmware does this
 sys.path.pop(0)  # this folder: its machine.py is for the virtual board
 sys.argv.pop(0)
 __import__(sys.argv[0], None, None, ("main",)).main(sys.argv)
