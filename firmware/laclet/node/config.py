@@ -108,9 +108,6 @@ class _Check:
                 self.wrong(("tunnel", name, "circuit"), "is instead of a server and of IPsec", "remove it, or those")
             self.ipsec(("tunnel", name), tunnel)
             tunnel["hostname"] = tunnel["hostname"] or config["hostname"]
-            if "ipsec_psk" not in given[name]:  # nobody asks: a board saves their room
-                for key in [key for key in tunnel if key.startswith("ipsec_") and key != "ipsec_psk"]:
-                    del tunnel[key]
             if tunnel["hidden_avps"] and "tunnel_secret" not in given[name]:
                 self.wrong(("tunnel", name, "hidden_avps"), "needs a tunnel_secret", "add one, or remove it")
             if tunnel["holdoff"] > tunnel["redial_timeout"]:
