@@ -162,7 +162,24 @@ def test_commands_that_reach_the_node(desk):
 
 
 def test_without_memory_for_the_console_the_service_goes_on(tmp_path, rom):
-    desk = Desk(tmp_path, rom, heap="116K")
+    desk = Desk(tmp_path, rom)
+    desk.put(
+        "main.py",
+        "import laclet_mcu.door as door\n"
+        "import laclet_mcu.start as start\n"
+        "load, held = door.Door._load, []\n"
+        "def load_when_full(self, new):\n"
+        "    try:\n"
+        "        while True:\n"
+        "            held.append(bytearray(1000))\n"
+        "    except MemoryError:\n"
+        "        del held[-8:]\n"
+        "    loaded = load(self, new)\n"
+        "    held.clear()\n"
+        "    return loaded\n"
+        "door.Door._load = load_when_full\n"
+        "start.start()\n",
+    )
     try:
         tree = {
             "tunnel": {"lns": {"server": "127.0.0.1:9", "max_retries": 1}},
