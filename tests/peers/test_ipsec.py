@@ -262,6 +262,25 @@ def test_a_server_that_restarts(lab, lns, here):
     assert_nothing_in_clear(capture.path, here.address)
 
 
+def test_who_was_killed_says_that_it_begins_anew(lns, here):
+    """INITIAL-CONTACT: strongSwan forgets what it had with us."""
+    need("swanctl", "xl2tpd", "pppd")
+    config, secrets = client(lns.address, ipsec_ike=FAST)
+    with StrongSwan(lns, ike=FAST) as swan, Xl2tpdLns(lns) as server:
+        first = Laclet(here, config, secrets).start()
+        first.up()
+        first.process.kill(signal.SIGKILL)
+        server.kill()
+        first.process.wait()
+        here.no_address("laclet[0-9]+|tun[0-9]+")
+        with Xl2tpdLns(lns) as server, Laclet(here, config, secrets, name="second") as service:
+            _, own, peer = service.up()
+            server.up()
+            assert_passes(here, own, lns, peer, 20_000)
+            swan.said(r"parsed ID_PROT request 0 \[ ID HASH N\(INITIAL_CONTACT\) \]", count=2)
+            assert swan.security_associations().count("ESTABLISHED") == 1
+
+
 def test_strongswan_asks_whether_we_are_alive(lns, here):
     """RFC 3706; it asks only where nothing else tells."""
     need("swanctl", "xl2tpd", "pppd")
