@@ -12,7 +12,7 @@ from peers.capture import frames
 from peers.needs import need
 from peers.service import LACLET, Laclet
 from peers.strongswan import PSK, StrongSwan
-from peers.traffic import assert_passes, counted, ping
+from peers.traffic import assert_passes, echoes, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
@@ -335,13 +335,13 @@ def test_new_keys_for_a_caller(lab, cpe, here):
     ):
         swan.initiate()
         caller.dial()
-        interface, own, peer = caller.up()
+        _, own, peer = caller.up()
         service.up()
-        before = counted((cpe, interface))[0]
+        before = echoes(cpe)
         end = time.monotonic() + 45
         while time.monotonic() < end:
             ping(cpe, own, peer, 500)  # late is not lost: guests have hiccups
-        sent, answered = (now - was for now, was in zip(counted((cpe, interface))[0], before, strict=True))
+        sent, answered = (now - was for now, was in zip(echoes(cpe), before, strict=True))
         assert sent == answered > 1000
         assert service.faults() == []
         assert len(re.findall(r"IKE_SA l2tp\[\d+\] established", swan.text())) >= 2

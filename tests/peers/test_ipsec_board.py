@@ -12,7 +12,7 @@ from peers.service import MicroLaclet
 from peers.strongswan import PSK, StrongSwan
 from peers.test_ipsec import FAST, FAULTS, OURS, THEIRS, assert_nothing_in_clear, client
 from peers.test_ipsec_matrix import MATRIX
-from peers.traffic import assert_passes, counted, ping
+from peers.traffic import assert_passes, echoes, ping
 from peers.xl2tpd import Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
@@ -73,13 +73,13 @@ def test_a_boards_new_keys(lab, lns, cpe, here, above, board, ours, theirs):
         board(here, *client(lns.address, ipsec_ike=FAST, ipsec_esp="aes128-sha1", **ours)) as service,
         PppdSerial(cpe) as host,
     ):
-        interface, own, peer = host.up()
+        _, own, peer = host.up()
         above.up()
-        before = counted((cpe, interface))[0]
+        before = echoes(cpe)
         end = time.monotonic() + 60
         while time.monotonic() < end:
             ping(cpe, own, peer, 200)  # late is not lost: guests have hiccups
-        sent, answered = (now - was for now, was in zip(counted((cpe, interface))[0], before, strict=True))
+        sent, answered = (now - was for now, was in zip(echoes(cpe), before, strict=True))
         assert sent == answered > 600
         assert service.faults() == []
         text = swan.text()

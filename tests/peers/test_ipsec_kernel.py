@@ -11,7 +11,7 @@ from peers.needs import need
 from peers.service import Laclet
 from peers.strongswan import MODULES, StrongSwan
 from peers.test_ipsec import FAST, LOCAL, OURS, THEIRS, assert_nothing_in_clear, client, lns_of_ours, losses
-from peers.traffic import assert_passes, counted, ping
+from peers.traffic import assert_passes, echoes, ping
 from peers.xl2tpd import Xl2tpdClient, Xl2tpdLns
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
@@ -81,20 +81,17 @@ def test_we_are_called(lab, lns, kernel, esp, encaps, port):
     ):
         swan.initiate()
         caller.dial()
-        theirs, own, peer = caller.up()
+        _, own, peer = caller.up()
         assert peer == LOCAL
-        ours = service.up("laclet[0-9]+|ppp[0-9]+")[0]
+        service.up("laclet[0-9]+|ppp[0-9]+")
         assert_passes(lns, own, kernel, peer)
-        ends = (lns, theirs), (kernel, ours)
-        before = counted(*ends)
+        before = echoes(lns)
         end = time.monotonic() + 45
         while time.monotonic() < end:
             ping(lns, own, peer, 200)  # late is not lost: guests have hiccups
-        (sent, answered), (answers, heard) = (
-            [now - was for now, was in zip(*pair, strict=True)] for pair in zip(counted(*ends), before, strict=True)
-        )
+        sent, answered = (now - was for now, was in zip(echoes(lns), before, strict=True))
         lost = [place.run("grep -v '\\s0$' /proc/net/xfrm_stat", check=False).out for place in (lns, kernel)]
-        assert sent == heard > 400 and answers == answered, lost
+        assert sent == answered > 400, lost
         assert len(re.findall("CHILD_SA l2tp.* established", swan.text())) >= 2
         assert service.faults() == []
         assert ("encap" in kernel.run("ip", "xfrm", "state").out) == encaps

@@ -35,6 +35,17 @@ def counted(*ends):
     return seen[-1]
 
 
+def echoes(place):
+    """[requests sent, answers received] of ICMP by a place so far, once nothing is on its way."""
+    seen = []
+    while len(seen) < 2 or seen[-1] != seen[-2]:
+        time.sleep(0.2)
+        names, values = (line.split() for line in place.read("/proc/net/snmp").splitlines() if line.startswith("Icmp:"))
+        counters = dict(zip(names, values, strict=True))
+        seen.append([int(counters[name]) for name in ("OutEchos", "InEchoReps")])
+    return seen[-1]
+
+
 def answers(place, source, address):
     """True when three echoes in a row are answered in time; a guest may be late by a second now and then."""
     return any(len(ping(place, source, address)) == 3 for _ in range(3))
