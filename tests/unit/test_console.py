@@ -272,7 +272,10 @@ def test_tools_speak_json_on_the_same_port():
     assert answer["ok"] is False and answer["column"] == 20 and "must be a number" in answer["error"]
     assert ask(id=5, do="set tunnel.isp.rws", value="5")["ok"] is False
     assert ask(id=6)["error"].startswith("do is missing")
-    assert "no JSON" in json.loads(host.type('{"id": 1, "do\n'))["error"]
+    for line in ('{"id": 1, "do', '{"id": 1, "do": nope}', '{"id": 1, "do": "show"] }'):
+        answer = json.loads(host.type(line + "\n"))
+        bad = line.find("nope") if "nope" in line else line.find("]") if "]" in line else len(line)
+        assert "no JSON" in answer["error"] and bad - 4 <= answer["column"] <= bad + 2, (line, answer)
     assert ask(id=7, do="reboot")["out"] == ["done"] and host.acts == [("reboot", [])]
     shown = ask(id=8, do="show config")["data"]
     assert shown["call"]["isp"]["password"] == "(hidden)"

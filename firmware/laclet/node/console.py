@@ -15,6 +15,7 @@ The owner gives a ``host``:
 ``status()`` ``stats()`` ``version()``  plain values; ``log()`` the last lines
 """
 
+import io
 import json
 
 from .. import ticks
@@ -143,10 +144,7 @@ class Console(LineEditor):
         try:
             if refused:
                 raise Refused("the line is too long", "use at most %d characters" % LINE_MAX, LINE_MAX + 1)
-            try:
-                asked = json.loads(line)
-            except ValueError:
-                raise Refused("is no JSON", 'write {"id": 1, "do": "show status"}', 1) from None
+            asked = _object(line)
             answer["id"] = asked.get("id")
             if not isinstance(asked.get("do"), str):
                 raise Refused("do is missing", 'write {"id": 1, "do": "show status"}')
@@ -445,3 +443,15 @@ def _shown(path, value):
 
 def _lines(tree):
     return [dotted(path) + " = " + json.dumps(value) for path, value in flat(tree)]
+
+
+def _object(line):
+    """The JSON of a line; what is none is refused at the column where the parser stopped."""
+    text = io.StringIO(line)
+    try:
+        return json.load(text)
+    except ValueError as error:
+        at = (
+            error.pos + 1 if hasattr(error, "pos") else text.tell()
+        )  # MicroPython's knows no place, but reads no further
+        raise Refused("is no JSON", 'write {"id": 1, "do": "show status"}', at) from None
