@@ -15,8 +15,8 @@ The owner gives a ``host``:
 ``status()`` ``stats()`` ``version()``  plain values; ``log()`` the last lines
 """
 
-import io
 import json
+from io import StringIO
 
 from .. import ticks
 from .config import check, hide, is_secret, merge
@@ -447,11 +447,9 @@ def _lines(tree):
 
 def _object(line):
     """The JSON of a line; what is none is refused at the column where the parser stopped."""
-    text = io.StringIO(line)
+    text = StringIO(line)
     try:
         return json.load(text)
     except ValueError as error:
-        at = (
-            error.pos + 1 if hasattr(error, "pos") else text.tell()
-        )  # MicroPython's knows no place, but reads no further
+        at = error.pos + 1 if hasattr(error, "pos") else text.tell()  # MicroPython's parser reads no further than that
         raise Refused("is no JSON", 'write {"id": 1, "do": "show status"}', at) from None
