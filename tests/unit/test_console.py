@@ -272,7 +272,7 @@ def test_tools_speak_json_on_the_same_port():
     assert answer["ok"] is False and answer["column"] == 20 and "must be a number" in answer["error"]
     assert ask(id=5, do="set tunnel.isp.rws", value="5")["ok"] is False
     assert ask(id=6)["error"].startswith("do is missing")
-    for line, bad in (('{"id": 1, "do', 13), ('{"id": 1, "do": nope}', 17)):
+    for line, bad in (('{"id": 1, "do', 12), ('{"id": 1, "do": nope}', 17)):
         answer = json.loads(host.type(line + "\n"))
         assert "no JSON" in answer["error"] and bad - 1 <= answer["column"] <= bad + 1, (line, answer)
     assert ask(id=7, do="reboot")["out"] == ["done"] and host.acts == [("reboot", [])]
