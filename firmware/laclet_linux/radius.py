@@ -282,8 +282,9 @@ class _Servers:
         self._early = []  # questions from before names were found
         self._waiting = 0
         self._closed = False
-        for host, port in hosts:
-            udp.resolve(loop, host, port, self._found)
+        self._addresses = [()] * len(hosts)  # of each, in the order of the configuration
+        for place, (host, port) in enumerate(hosts):
+            udp.resolve(loop, host, port, lambda *found, place=place: self._found(place, *found))
 
     def close(self):
         """Ask nothing more; what is out is answered never."""
@@ -308,23 +309,26 @@ class _Servers:
         else:
             self._begin(question)
 
-    def _found(self, addresses, fault, now):
+    def _found(self, place, addresses, fault, now):
         self._unresolved -= 1
         if fault is not None:
             self._say("warning", str(fault))
-        for addr in addresses if not self._closed else ():
-            if len(self._servers) < _MAX_ADDRESSES:
-                try:
-                    server = _Server(socket.AF_INET6 if len(addr) > 2 else socket.AF_INET, addr)
-                except OSError as error:
-                    self._say("warning", f"{udp.address_text(addr)}: {error.strerror}")
-                    continue
-                self._servers.append(server)
-                self._loop.watch(server.sock.fileno(), lambda events, now, server=server: self._hear(server, now))
-        if not self._unresolved:
+        self._addresses[place] = addresses
+        if not self._unresolved and not self._closed:
+            for addr in [addr for each in self._addresses for addr in each][:_MAX_ADDRESSES]:
+                self._open(addr)
             early, self._early = self._early, []
             for question in early:
                 self._begin(question)
+
+    def _open(self, addr):
+        try:
+            server = _Server(socket.AF_INET6 if len(addr) > 2 else socket.AF_INET, addr)
+        except OSError as error:
+            self._say("warning", f"{udp.address_text(addr)}: {error.strerror}")
+            return
+        self._servers.append(server)
+        self._loop.watch(server.sock.fileno(), lambda events, now: self._hear(server, now))
 
     def _begin(self, question):
         question.servers = list(self._servers)

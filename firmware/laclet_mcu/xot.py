@@ -54,7 +54,7 @@ class XotCarrier:
         """Clear the call; what is sent next calls again."""
         if self.stream is not None:
             self._x25.hang_up(addr, None)
-            self._end(None)
+            self._over(None)
 
     def close(self):
         """Clear the call and close the connection."""
@@ -63,7 +63,7 @@ class XotCarrier:
     def ready(self, events, now):
         """TCP is connected, takes more, has brought something, or is gone."""
         if events & (select.POLLERR | select.POLLHUP) and not events & select.POLLIN:
-            self._end(Fault(LINE, "no XOT connection"))
+            self._over(Fault(LINE, "no XOT connection"))
             return
         self._up = True
         self._flush()
@@ -76,11 +76,11 @@ class XotCarrier:
         except OSError:
             data = b""
         if not data:
-            self._end(Fault(LINE, "the XOT connection was closed"))
+            self._over(Fault(LINE, "the XOT connection was closed"))
             return
         self._xot.receive(data, 0, len(data), None, now)
         if self._xot.broken:
-            self._end(Fault(LINE, "the peer speaks no XOT"))
+            self._over(Fault(LINE, "the peer speaks no XOT"))
 
     def _connect(self):
         info = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)[0]
@@ -132,7 +132,7 @@ class XotCarrier:
                 self._start = self._end = 0
         self._shell.watch_room(self, self._end > self._start)
 
-    def _end(self, fault):
+    def _over(self, fault):
         self._shell.unwatch(self)
         self.stream.close()
         self.stream = None

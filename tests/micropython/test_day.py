@@ -29,8 +29,7 @@ USED = re.compile(r"^GC: total: \d+, used: (\d+), free: \d+\n.* max free sz: (\d
 
 
 def test_a_day_of_troubles_on_a_heap_of_128k(tmp_path):
-    mpy.build(tmp_path / "tree")
-    mpy.compile_file(BOARD, tmp_path / "tree" / "day_board.mpy", BOARD.name, optimise=0)
+    mpy.build(tmp_path / "tree", tests={BOARD.name: BOARD.read_text("utf-8")})
     (tmp_path / "rom.img").write_bytes(mpy.romfs(tmp_path / "tree"))
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     command, environment = launch.command(HEAP, tmp_path / "rom.img", module="day_board")

@@ -40,8 +40,8 @@ def count(capture, source, what):
 
 
 def assert_all(capture, source, what):
-    """Of the data packets of `source` there are many, and each matches `what`."""
-    assert count(capture, source, DATA) > 100
+    """Of the data packets of `source` there are many, though segments may go as one, and each matches `what`."""
+    assert count(capture, source, DATA) > 20
     assert count(capture, source, f"{DATA} and not ({what})") == 0
 
 
