@@ -37,6 +37,11 @@ def listening():
     return server, port
 
 
+def told(events):
+    """How often the end of a connection was told."""
+    return len([event for event in events if event[0] == "x25-down"])
+
+
 def calling(carrier):
     """Send a datagram over a connection to be made."""
     carrier.send(bytearray(120), 64, 84, ADDR)
@@ -44,7 +49,6 @@ def calling(carrier):
     poll.register(carrier.stream, select.POLLOUT)
     assert poll.poll(5000)
     carrier.ready(select.POLLOUT, 0)
-    assert carrier.stream is not None, carrier.drops
 
 
 def test_a_connection_that_ends_is_told_and_made_anew():
@@ -54,17 +58,16 @@ def test_a_connection_that_ends_is_told_and_made_anew():
     for times in (1, 2):
         calling(carrier)
         far = server.accept()[0]
-        assert shell.watched == [carrier], shell.watched
-        said = far.recv(4)
-        assert said[:2] == b"\0\0", (times, said, events, carrier.drops)
+        assert shell.watched == [carrier]
+        assert far.recv(4)[:2] == b"\0\0"  # the version of XOT
         far.close()
         poll = select.poll()
         poll.register(carrier.stream, select.POLLIN)
         assert poll.poll(5000)
         carrier.ready(select.POLLIN, 0)
-        assert [event[0] for event in events] == ["x25-down"] * times and shell.watched == []
+        assert told(events) == times and carrier.stream is None and shell.watched == []
     calling(carrier)
     carrier.close()
     carrier.close()
-    assert len(events) == 2 and carrier.stream is None and shell.watched == []
+    assert told(events) == 2 and carrier.stream is None and shell.watched == []
     server.close()
