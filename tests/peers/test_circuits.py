@@ -43,15 +43,17 @@ def far(lab):
 
 def passes(server_place, listens, client_place, calls):
     """A tunnel between two of ours comes up, and traffic goes through it."""
-    with Laclet(server_place, *lns(listens)) as server, Laclet(client_place, *client(calls)) as service:
-        _, own, peer = service.up()
-        server.up()
-        assert_passes(client_place, own, server_place, peer, 20_000)
-        service.command("down")
-        server.said("tunnel .* ended")
-        service.command("up")
-        service.up()
-        assert service.faults() == []
+    with Laclet(server_place, *lns(listens)) as server:
+        server.said("listening on ")
+        with Laclet(client_place, *client(calls)) as service:
+            _, own, peer = service.up()
+            server.up()
+            assert_passes(client_place, own, server_place, peer, 20_000)
+            service.command("down")
+            server.said("tunnel .* ended")
+            service.command("up")
+            service.up()
+            assert service.faults() == []
 
 
 @pytest.mark.parametrize("circuit", ["fr:eth0:100", "fr:eth0:123456"])
@@ -173,15 +175,14 @@ def test_a_board_speaks_xot(lns_kernel, cpe, here, cable, monkeypatch):
     monkeypatch.setattr("peers.service.HEAP", "192K")
     place, listens = lns_kernel
     listens[0]["lns"]["auth"] = ["chap"]
-    with (
-        Laclet(place, *listens) as server,
-        MicroLaclet(here, *board(cable.near, f"xot:{place.address}/0815")) as service,
-        PppdSerial(cpe) as host,
-    ):
-        _, own, peer = host.up()
-        server.up()
-        assert_passes(cpe, own, place, peer, 20_000)
-        assert service.faults() == []
+    with Laclet(place, *listens) as server:
+        server.said("listening on x25")
+        calls = board(cable.near, f"xot:{place.address}/0815")
+        with MicroLaclet(here, *calls) as service, PppdSerial(cpe) as host:
+            _, own, peer = host.up()
+            server.up()
+            assert_passes(cpe, own, place, peer, 20_000)
+            assert service.faults() == []
 
 
 @pytest.fixture

@@ -128,9 +128,11 @@ def test_who_speaks_in_clear_is_not_heard(lab, lns, kernel, here):
     options = {"ipsec_plane": "kernel", "ipsec_esp": "aes128-sha1"}
     config, secrets = lns_of_ours()
     del secrets["lns"]["ipsec_psk"]
-    with Laclet(here, config, secrets):
+    with Laclet(here, config, secrets) as unprotected:
+        unprotected.said("listening at")
         assert clear_sccrq(lns, here.address, 3000), "the SCCRQ is such that an LNS without IPsec answers it"
     with Laclet(kernel, *lns_of_ours(**options)) as service, lab.capture(kernel) as capture:
+        service.said("listening at")
         assert not clear_sccrq(lns, kernel.address, 1701)
         assert not clear_sccrq(here, kernel.address, 3000)
         with StrongSwan(lns, kernel.address, ike=FAST, esp="aes128-sha1") as swan:
